@@ -1,0 +1,135 @@
+package broker
+
+import (
+	"sync"
+
+	"github.com/wirebird/wirebird/internal/route"
+	"github.com/wirebird/wirebird/internal/session"
+)
+
+// batch is what one shard has for another's sessions in one turn.
+type batch struct {
+	from  *core
+	bytes []byte // payloads and properties of items that bring no stored message
+	items []parcel
+}
+
+// parcel is one message and who gets it: all of the Match's targets on the receiving
+// shard, or via's one.
+type parcel struct {
+	mt             *route.Match
+	via            *xshare
+	stored         *session.Message
+	topic          string
+	expires        int64
+	from           route.Handle
+	payload, props span
+	qos            byte
+	retain         bool
+}
+
+// batchPool recycles batches between shards.
+type batchPool struct{ p sync.Pool }
+
+// mailHigh and mailLow are how many bytes one shard may have under way to the others
+// before it stops reading its publishers, and when it goes on.
+const (
+	mailHigh = 4 << 20
+	mailLow  = 1 << 20
+)
+
+// forward puts m into the mail for another shard.
+func (k *core) forward(to int, m *outgoing, mt *route.Match, via *xshare) {
+	b := k.batches[to]
+	if b == nil {
+		b, _ = k.b.batches.p.Get().(*batch)
+		if b == nil {
+			b = &batch{}
+		}
+		b.from = k
+		k.batches[to] = b
+	}
+	p := parcel{mt: mt, via: via, topic: m.topic, expires: m.expires, from: m.from, qos: m.qos, retain: m.retain}
+	if m.qos > 0 || m.stored != nil {
+		p.stored = m.message() // some session may have to keep it
+	} else {
+		start := len(b.bytes)
+		b.bytes = append(b.bytes, m.payload...)
+		p.payload = span{start, len(b.bytes)}
+		b.bytes = append(b.bytes, m.props...)
+		p.props = span{p.payload.to, len(b.bytes)}
+	}
+	b.items = append(b.items, p)
+	k.b.mailed[k.id].Add(int64(len(m.payload) + parcelCost))
+}
+
+const parcelCost = 128
+
+// receive delivers another shard's batch.
+func (k *core) receive(b *batch) {
+	cost := 0
+	for i := range b.items {
+		p := &b.items[i]
+		m := &k.msg
+		m.reset()
+		if p.stored != nil {
+			m.load(p.stored)
+		} else {
+			m.payload = b.bytes[p.payload.from:p.payload.to]
+			m.props = b.bytes[p.props.from:p.props.to]
+		}
+		m.topic, m.expires, m.from, m.qos, m.retain = p.topic, p.expires, p.from, p.qos, p.retain
+		cost += len(m.payload) + parcelCost
+		if p.via != nil {
+			k.deliver(m, &p.via.target, p.mt, p.via)
+			continue
+		}
+		targets := p.mt.ByShard[k.id]
+		m.many = len(targets) > 1
+		for j := range targets {
+			k.deliver(m, &targets[j], p.mt, nil)
+		}
+	}
+	k.b.mailed[b.from.id].Add(-int64(cost))
+	clear(b.items)
+	b.from, b.items, b.bytes = nil, b.items[:0], b.bytes[:0]
+	if cap(b.bytes) <= mailLow {
+		k.b.batches.p.Put(b)
+	}
+}
+
+// full tells whether c publishes faster than other shards take.
+func (k *core) full(c *client) bool {
+	return len(k.batches) > 1 && k.b.mailed[k.id].Load() > mailHigh
+}
+
+// stall stops reading a publisher until the mail has gone down.
+func (k *core) stall(c *client) {
+	if c.conn.Paused() {
+		return
+	}
+	c.conn.Pause()
+	k.stats.stalls++
+	if len(k.stalled) == 0 {
+		k.l.At(k.l.Now(), timeStalled, 0)
+	}
+	k.stalled = append(k.stalled, c.conn.Key())
+}
+
+// unstall lets publishers go on, or looks again with the next tick.
+func (k *core) unstall() {
+	if k.b.mailed[k.id].Load() > mailLow {
+		k.l.At(k.l.Now(), timeStalled, 0)
+		return
+	}
+	list := k.stalled
+	k.stalled = nil
+	for _, key := range list {
+		if conn := k.l.Find(key); conn != nil && !conn.User.(*client).deciding() {
+			conn.Resume()
+		}
+	}
+}
+
+// deciding tells that a hook keeps the connection parked.
+func (c *client) deciding() bool { return c.rare != nil && c.rare.deciding }

@@ -1,0 +1,277 @@
+package broker
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/session"
+	"github.com/wirebird/wirebird/packet"
+	"github.com/wirebird/wirebird/topic"
+)
+
+// onConnect begins a session or resumes one. rest are the connection's bytes from the
+// CONNECT on, for the case that the session lives on another shard.
+func (k *core) onConnect(c *client, body, rest []byte) step {
+	var p packet.Connect
+	err := p.Decode(0, 0, body)
+	c.version = p.Version
+	if err != nil {
+		k.fail(c, err)
+		return stepDone
+	}
+	c.quiet = p.Properties.Has(packet.PropRequestProblem) && p.Properties.RequestProblem == 0
+	if p.Properties.Has(packet.PropMaxPacketSize) {
+		c.maxPacket = p.Properties.MaxPacketSize
+	}
+	if code := k.checkConnect(c, &p); code != packet.Success {
+		k.refuse(c, code, "")
+		return stepDone
+	}
+	if home := k.b.home(p.ClientID); len(p.ClientID) > 0 && home != k.id {
+		c.conn.Move(k.l.Peers()[home], rest)
+		return stepMoved
+	}
+	if p.HasUsername {
+		c.username = string(p.Username)
+	}
+	if p.Properties.Has(packet.PropAuthMethod) {
+		k.beginAuth(c, &p, body)
+		return stepDone
+	}
+	if k.b.o.Hooks.Connect != nil {
+		v, parked := k.decide(c, func() Verdict { return k.b.o.Hooks.Connect(k.connectRequest(c, &p)) })
+		if parked {
+			return stepParked
+		}
+		if v.Code >= 0x80 { // [MQTT-3.1.4-2]
+			k.refuse(c, v.Code, v.Reason)
+			return stepDone
+		}
+		if v.Username != "" {
+			c.username = v.Username
+		}
+	}
+	k.accept(c, &p, nil)
+	return stepDone
+}
+
+func (k *core) connectRequest(c *client, p *packet.Connect) *ConnectRequest {
+	return &ConnectRequest{
+		Peer:        k.peer(c, string(p.ClientID)),
+		HasUsername: p.HasUsername, HasPassword: p.HasPassword, Password: p.Password,
+		CleanStart: p.CleanStart, Properties: &p.Properties,
+	}
+}
+
+// checkConnect gives the reason code that p deserves before anybody is asked.
+func (k *core) checkConnect(c *client, p *packet.Connect) packet.ReasonCode {
+	if k.b.state.Load() != stateRunning {
+		return packet.ServerShuttingDown
+	}
+	switch n := len(p.ClientID); {
+	case n > k.limits.MaxClientIDLength,
+		p.Version == packet.V31 && (n == 0 || n > 23),
+		p.Version == packet.V311 && n == 0 && !p.CleanStart: // [MQTT3-3.1.3-8]
+		return packet.ClientIdentifierNotValid
+	}
+	if w := p.Will; w != nil {
+		switch {
+		case topic.CheckName(w.Topic) != nil, levels(w.Topic) > k.limits.MaxTopicLevels, reserved(w.Topic):
+			return packet.TopicNameInvalid
+		case int(w.QoS) > k.limits.MaxQoS:
+			return packet.QoSNotSupported // [MQTT-3.2.2-12]
+		case w.Retain && k.limits.RetainUnavailable:
+			return packet.RetainNotSupported // [MQTT-3.2.2-13]
+		}
+		if k.b.o.Hooks.Publish != nil {
+			v := k.b.o.Hooks.Publish(&PublishRequest{Peer: k.peer(c, string(p.ClientID)), Topic: string(w.Topic),
+				Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Will: true})
+			if v.work != nil { // a will is rare: it is decided when the CONNECT is
+				return packet.ImplementationSpecificError
+			}
+			if v.Code >= 0x80 {
+				return packet.NotAuthorized
+			}
+		}
+	}
+	return packet.Success
+}
+
+// accept makes c the connection of its session. finish are properties for the CONNACK
+// from enhanced authentication.
+func (k *core) accept(c *client, p *packet.Connect, finish *packet.Properties) {
+	before := k.mark()
+	assigned := false
+	id := string(p.ClientID)
+	if id == "" { // [MQTT-3.1.3-6], [MQTT-3.2.2-16]
+		id, assigned = k.newClientID(), true
+	}
+	s := k.sessions[id]
+	if s != nil && s.c != nil { // [MQTT-3.1.4-3]
+		k.stats.takeovers++
+		k.disconnect(s.c, packet.SessionTakenOver, "")
+		s = k.sessions[id] // it may have ended with its connection
+	}
+	if s != nil && p.CleanStart { // [MQTT-3.1.2-4]
+		k.endSession(s)
+		s = nil
+	}
+	present := s != nil
+	if s == nil {
+		s = k.newSession(id)
+	}
+	k.attach(c, s, p)
+	k.recordFor(s, journal.Op{Kind: journal.PutSession, Expiry: s.expiry})
+
+	ack := packet.Connack{SessionPresent: present}
+	if finish != nil {
+		ack.Properties = *finish
+	}
+	if c.version == packet.V5 {
+		k.connackProperties(c, p, &ack, assigned)
+	}
+	if s.expiry == 0 || !k.changed(before) {
+		k.send(c, &ack)
+		k.opened(c)
+		return
+	}
+	c.state = committing
+	c.conn.Pause() // what follows is answered after the CONNACK [MQTT-3.2.0-1]
+	k.hold(c, ack.Append(nil, c.version), packet.CONNACK, func() {
+		k.opened(c)
+		c.conn.Resume()
+	})
+}
+
+// opened starts delivery to a connection whose CONNACK is on its way.
+func (k *core) opened(c *client) {
+	c.state = connected
+	c.due = 0
+	k.stats.connects++
+	if c.keepAlive > 0 {
+		k.l.At(k.l.Now()+c.keepAlive, timeConn, c.conn.Key())
+	}
+	k.pump(c)
+}
+
+// attach ties c and s together with what CONNECT says of both.
+func (k *core) attach(c *client, s *sess, p *packet.Connect) {
+	props := &p.Properties
+	c.s, s.c = s, c
+	s.ends = 0
+	s.will = nil // a will that waits for its delay is stopped [MQTT-3.1.3-9]
+	if p.Will != nil {
+		s.will = newWill(p.Will, k)
+	}
+	s.expiry = k.sessionExpiry(p)
+	if s.will != nil {
+		k.recordFor(s, journal.Op{Kind: journal.PutWill, Entry: session.Entry{Msg: s.will.msg}, Expiry: s.will.delay})
+	}
+	seconds := int64(p.KeepAlive)
+	if limit := int64(k.limits.MaxKeepAlive / time.Second); limit > 0 && c.version == packet.V5 && (seconds == 0 || seconds > limit) {
+		seconds = limit
+	}
+	c.keepAlive = seconds * int64(time.Second) * 3 / 2
+	receiveMax := k.limits.MaxInflight
+	if props.Has(packet.PropReceiveMax) {
+		receiveMax = min(receiveMax, int(props.ReceiveMax)) // [MQTT-3.3.4-9]
+	}
+	s.receiveMax = uint16(receiveMax)
+	if s.out != nil {
+		s.out.Start(receiveMax)
+	}
+	if props.Has(packet.PropTopicAliasMax) && props.TopicAliasMax > 0 {
+		c.aliasOut = session.NewAliasOut(props.TopicAliasMax)
+	}
+	k.online(s, true)
+}
+
+// sessionExpiry is the Session Expiry Interval in seconds that applies.
+func (k *core) sessionExpiry(p *packet.Connect) uint32 {
+	expiry := uint32(0)
+	switch {
+	case p.Version == packet.V5:
+		expiry = p.Properties.SessionExpiry
+	case !p.CleanStart:
+		expiry = neverExpires
+	}
+	if limit := k.limits.MaxSessionExpiry; limit > 0 {
+		expiry = min(expiry, uint32(min(int64(limit/time.Second), neverExpires)))
+	}
+	return expiry
+}
+
+// connackProperties tells an MQTT 5.0 client what it got and what holds here.
+func (k *core) connackProperties(c *client, p *packet.Connect, ack *packet.Connack, assigned bool) {
+	out := &ack.Properties
+	l := k.limits
+	if c.s.expiry != p.Properties.SessionExpiry {
+		out.SessionExpiry = c.s.expiry
+		out.Mark(packet.PropSessionExpiry)
+	}
+	if l.ReceiveMaximum < mostIdentifiers {
+		out.ReceiveMax = uint16(l.ReceiveMaximum)
+		out.Mark(packet.PropReceiveMax)
+	}
+	if l.MaxQoS < 2 { // [MQTT-3.2.2-9]
+		out.MaxQoS = byte(l.MaxQoS)
+		out.Mark(packet.PropMaxQoS)
+	}
+	if l.RetainUnavailable {
+		out.RetainAvailable = 0
+		out.Mark(packet.PropRetainAvailable)
+	}
+	out.MaxPacketSize = uint32(l.MaxPacketSize)
+	out.Mark(packet.PropMaxPacketSize)
+	if assigned { // [MQTT-3.1.3-7]
+		out.AssignedClientID = []byte(c.s.id)
+		out.Mark(packet.PropAssignedClientID)
+	}
+	if l.TopicAliasMaximum > 0 {
+		out.TopicAliasMax = uint16(l.TopicAliasMaximum)
+		out.Mark(packet.PropTopicAliasMax)
+	}
+	if limit := int64(l.MaxKeepAlive / time.Second); limit > 0 && (p.KeepAlive == 0 || int64(p.KeepAlive) > limit) {
+		out.ServerKeepAlive = uint16(min(limit, 65535))
+		out.Mark(packet.PropServerKeepAlive)
+	}
+	if k.b.o.ResponseInformation != "" && p.Properties.RequestResponse == 1 { // [MQTT-3.1.2-28]
+		out.ResponseInfo = []byte(k.b.o.ResponseInformation)
+		out.Mark(packet.PropResponseInfo)
+	}
+}
+
+// newClientID makes an identifier that no session has and that lives on this shard.
+func (k *core) newClientID() string {
+	for {
+		id := "auto-" + strconv.FormatUint(k.b.o.Random(), 36) + strconv.FormatUint(k.b.o.Random()>>32, 36)
+		if k.b.home([]byte(id)) == k.id && k.sessions[id] == nil {
+			return id
+		}
+	}
+}
+
+// onDisconnect ends the connection as the client wishes.
+func (k *core) onDisconnect(c *client, flags byte, body []byte) {
+	var p packet.Disconnect
+	if err := p.Decode(c.version, flags, body); err != nil {
+		k.fail(c, err)
+		return
+	}
+	if p.Properties.Has(packet.PropSessionExpiry) {
+		if c.s.expiry == 0 && p.Properties.SessionExpiry != 0 {
+			k.fail(c, &packet.Error{Code: packet.ProtocolError})
+			return
+		}
+		c.s.expiry = p.Properties.SessionExpiry
+		if limit := k.limits.MaxSessionExpiry; limit > 0 {
+			c.s.expiry = min(c.s.expiry, uint32(min(int64(limit/time.Second), neverExpires)))
+		}
+		k.record(journal.Op{Kind: journal.PutSession, Session: c.s.id, Expiry: c.s.expiry})
+	}
+	k.stats.disconnects++
+	k.detach(c, p.Code == packet.Success) // [MQTT-3.14.4-3]
+	c.state = ended
+	c.conn.CloseQuick()
+}

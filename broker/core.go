@@ -1,0 +1,229 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/wirebird/wirebird/internal/route"
+	"github.com/wirebird/wirebird/internal/session"
+	"github.com/wirebird/wirebird/internal/shard"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// core decides for one shard. It implements shard.Handler; all its methods run in its
+// Loop's turn.
+type core struct {
+	b      *Broker
+	l      *shard.Loop
+	id     int
+	limits *Limits
+
+	sessions map[string]*sess // by Client Identifier
+	slots    []*sess          // by route.Handle.Index
+	gens     []uint32
+	free     []uint32
+
+	cache    map[string]*route.Match
+	batches  []*batch
+	expiring expiryHeap // retained messages of this shard that expire
+
+	stalled []uint64 // keys of publishers held back
+	sys     *sys     // of the first shard
+
+	keeper // journal operations and what waits for them
+
+	stats counters
+
+	// Scratch of the packet at hand.
+	pub   packet.Publish
+	sub   packet.Subscribe
+	unsub packet.Unsubscribe
+	ack   packet.Puback
+	msg   outgoing
+	enc   []byte // encoded forms of msg
+	props []byte // properties under construction
+	fwd   []byte // properties that travel on
+}
+
+// Timer kinds.
+const (
+	timeConn    uint8 = iota + 1 // handshake and keep alive; key: shard.Conn.Key
+	timeExpire                   // session expiry; key: route.Handle
+	timeWill                     // will delay; key: route.Handle
+	timeRetain                   // an expiring retained message
+	timeSys                      // $SYS
+	timeStalled                  // publishers held back by a full mailbox
+)
+
+func newCore(b *Broker, l *shard.Loop) *core {
+	k := &core{
+		b: b, l: l, id: l.ID(), limits: &b.o.Limits,
+		sessions: make(map[string]*sess),
+		cache:    make(map[string]*route.Match),
+		batches:  make([]*batch, b.o.Shards),
+	}
+	k.keeper.recording = !b.o.Journal.Volatile()
+	return k
+}
+
+// begin is the core's first piece of work.
+func (k *core) begin() {
+	if k.id == 0 && k.b.o.SysInterval > 0 {
+		k.l.At(k.l.Now()+int64(k.b.o.SysInterval), timeSys, 0)
+	}
+}
+
+// Timer fires what At has set.
+func (k *core) Timer(kind uint8, key uint64) {
+	switch kind {
+	case timeConn:
+		k.connTimer(key)
+	case timeExpire:
+		if s := k.session(route.Handle(key)); s != nil && s.c == nil && s.ends != 0 && k.l.Now() >= s.ends {
+			k.stats.sessionsExpired++
+			k.endSession(s)
+		}
+	case timeWill:
+		if s := k.session(route.Handle(key)); s != nil && s.c == nil && s.will != nil && k.l.Now() >= s.will.due {
+			k.publishWill(s)
+		}
+	case timeRetain:
+		k.expireRetained()
+	case timeSys:
+		k.publishSys()
+		k.l.At(k.l.Now()+int64(k.b.o.SysInterval), timeSys, 0)
+	case timeStalled:
+		k.unstall()
+	}
+}
+
+// connTimer ends handshakes that take too long and connections that are too quiet.
+func (k *core) connTimer(key uint64) {
+	conn := k.l.Find(key)
+	if conn == nil || conn.Closed() {
+		return
+	}
+	c := conn.User.(*client)
+	now := k.l.Now()
+	if c.state != connected {
+		if now >= c.due {
+			k.stats.handshakeTimeouts++
+			k.dropConn(c)
+		} else {
+			k.l.At(c.due, timeConn, key)
+		}
+		return
+	}
+	if c.keepAlive == 0 {
+		return
+	}
+	quiet := conn.Quiet()
+	if conn.Paused() { // we do not read: the silence is ours
+		quiet = 0
+	}
+	if quiet > c.keepAlive { // [MQTT-3.1.2-22]
+		k.disconnect(c, packet.KeepAliveTimeout, "")
+		return
+	}
+	k.l.At(now+c.keepAlive-quiet+int64(70*time.Millisecond), timeConn, key)
+}
+
+// Mail brings what another shard has sent.
+func (k *core) Mail(m any) {
+	switch m := m.(type) {
+	case *batch:
+		k.receive(m)
+	case committed:
+		k.committed(m)
+	}
+}
+
+// EndTurn hands this turn's messages to the other shards, and its operations to the journal.
+func (k *core) EndTurn() {
+	for id, b := range k.batches {
+		if b != nil {
+			k.l.Send(k.l.Peers()[id], b)
+			k.batches[id] = nil
+		}
+	}
+	k.submit()
+}
+
+// session finds the session that h names, nil when it has ended.
+func (k *core) session(h route.Handle) *sess {
+	i := h.Index()
+	if int(i) >= len(k.slots) || k.slots[i] == nil || k.slots[i].h != h {
+		return nil
+	}
+	return k.slots[i]
+}
+
+// cacheLimit bounds how many Topic Names a shard keeps the subscribers of, and
+// cacheTargets how many subscribers a kept one may have.
+const (
+	cacheLimit   = 16384
+	cacheTargets = 4096
+)
+
+// match finds the subscribers of a Topic Name, nil when the name has too many levels.
+// The Match is never changed but for its rotation, so that other shards may hold it.
+func (k *core) match(name []byte) *route.Match {
+	m := k.cache[string(name)]
+	if m != nil && m.Gen == k.b.routes.Gen() {
+		return m
+	}
+	topicName := ""
+	if m != nil {
+		topicName = m.Topic
+	} else {
+		if levels(name) > k.limits.MaxTopicLevels {
+			return nil
+		}
+		topicName = string(name)
+	}
+	return k.lookup(topicName)
+}
+
+// matchString is match for a Topic Name that is a string already and was checked.
+func (k *core) matchString(name string) *route.Match {
+	if m := k.cache[name]; m != nil && m.Gen == k.b.routes.Gen() {
+		return m
+	}
+	return k.lookup(name)
+}
+
+func (k *core) lookup(name string) *route.Match {
+	m := new(route.Match)
+	k.b.routes.Match(name, m)
+	if len(k.cache) >= cacheLimit {
+		n := 0
+		for key := range k.cache { // any: the map's order is random enough
+			delete(k.cache, key)
+			if n++; n >= cacheLimit/8 {
+				break
+			}
+		}
+	}
+	if m.N <= cacheTargets {
+		k.cache[m.Topic] = m
+	} else {
+		delete(k.cache, m.Topic)
+	}
+	return m
+}
+
+func levels(name []byte) int {
+	n := 1
+	for _, c := range name {
+		if c == '/' {
+			n++
+		}
+	}
+	return n
+}
+
+var _ shard.Handler = (*core)(nil)
+
+// entryOf makes a delivery of m.
+func entryOf(m *session.Message, qos byte, retain bool, subID uint32, more *session.More) session.Entry {
+	return session.Entry{Msg: m, QoS: qos, Retain: retain, SubID: subID, More: more}
+}

@@ -1,0 +1,409 @@
+package broker
+
+import (
+	"encoding/binary"
+
+	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/route"
+	"github.com/wirebird/wirebird/internal/session"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// outgoing is the message that a shard is delivering. Its bytes are borrowed from the
+// packet that brought it, or from a stored message.
+type outgoing struct {
+	topic   string
+	payload []byte
+	props   []byte // as session.Message.Props
+	expires int64
+	from    route.Handle
+	stored  *session.Message // made when the first session has to keep it
+	forms   [4]span          // encoded QoS 0 forms in core.enc, by version and RETAIN
+	qos     byte
+	retain  bool
+	many    bool // goes to several: encoding it once pays
+}
+
+type span struct{ from, to int }
+
+func (m *outgoing) reset() { *m = outgoing{} }
+
+// message is m as sessions keep it.
+func (m *outgoing) message() *session.Message {
+	if m.stored == nil {
+		data := make([]byte, len(m.payload)+len(m.props))
+		n := copy(data, m.payload)
+		copy(data[n:], m.props)
+		m.stored = &session.Message{
+			Topic: m.topic, Payload: data[:n:n], Props: data[n:], Expires: m.expires, QoS: m.qos, Retain: m.retain,
+		}
+	}
+	return m.stored
+}
+
+// publishMessage publishes a stored message: a will, $SYS, or one from inside the process.
+func (k *core) publishMessage(msg *session.Message, from route.Handle) {
+	mt := k.matchString(msg.Topic)
+	m := &k.msg
+	m.reset()
+	m.load(msg)
+	m.from, m.many = from, mt.N > 1
+	if m.retain {
+		k.retain(m)
+	}
+	if k.route(m, mt) == 0 {
+		k.stats.dropped[DropNoSubscriber]++
+	}
+}
+
+func (m *outgoing) load(msg *session.Message) {
+	m.stored = msg
+	m.topic, m.payload, m.props, m.expires = msg.Topic, msg.Payload, msg.Props, msg.Expires
+	m.qos, m.retain = msg.QoS, msg.Retain
+}
+
+// route gives m to all who subscribe and returns how many that are.
+func (k *core) route(m *outgoing, mt *route.Match) int {
+	n := 0
+	for id, targets := range mt.ByShard {
+		if len(targets) == 0 {
+			continue
+		}
+		n += len(targets)
+		if id != k.id {
+			k.forward(id, m, mt, nil)
+			continue
+		}
+		for i := range targets {
+			k.deliver(m, &targets[i], mt, nil)
+		}
+	}
+	for i := range mt.Groups {
+		n++
+		k.routeShared(m, mt, &mt.Groups[i])
+	}
+	return n
+}
+
+// routeShared gives m to one member of a shared subscription: the next that is not
+// choking, if this shard can tell.
+func (k *core) routeShared(m *outgoing, mt *route.Match, g *route.Group) {
+	n := uint32(len(g.Members))
+	start := g.Next
+	g.Next++
+	chosen := &g.Members[start%n]
+	for i := range n {
+		t := &g.Members[(start+i)%n]
+		if t.To.Shard() != k.id || !k.choking(t.To) {
+			chosen = t
+			break
+		}
+	}
+	if chosen.To.Shard() != k.id {
+		k.forward(chosen.To.Shard(), m, mt, &xshare{*chosen, g.Share, g.Filter})
+		return
+	}
+	k.deliver(m, chosen, mt, &xshare{*chosen, g.Share, g.Filter})
+}
+
+// choking tells that a session cannot take a message at once.
+func (k *core) choking(h route.Handle) bool {
+	s := k.session(h)
+	return s == nil || s.c == nil || s.c.conn.Pending() > k.limits.OutboundBuffer ||
+		s.out != nil && s.out.Waiting()
+}
+
+// xshare is the shared subscription that a delivery came by.
+type xshare struct {
+	target        route.Target
+	share, filter string
+}
+
+// deliver gives m to one session of this shard.
+func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshare) {
+	ids := mt.IDs
+	if t.Opts&route.NoLocal != 0 && t.To == m.from { // [MQTT-3.8.3-3]
+		own, ownIDs, ok := k.b.routes.MatchOwn(m.topic, m.from)
+		if !ok {
+			k.stats.noLocal++
+			return
+		}
+		t, ids = &own, ownIDs
+	}
+	k.stats.routed++
+	s := k.session(t.To)
+	if s == nil {
+		k.stats.dropped[DropSessionEnded]++
+		return
+	}
+	var several []uint32
+	if t.Count > 0 {
+		several = ids[t.More : t.More+t.Count]
+	}
+	retain := m.retain && t.Opts&route.RetainAsPublished != 0 // [MQTT-3.3.1-12, 3.3.1-13]
+	qos := min(m.qos, t.Opts.QoS())                           // [MQTT-3.8.4-8]
+	if qos == 0 {
+		k.deliverNow(s, m, retain, t.ID, several)
+		return
+	}
+	var more *session.More
+	if several != nil || via != nil {
+		more = &session.More{SubIDs: several}
+		if via != nil {
+			more.Share, more.Filter = via.share, via.filter
+		}
+	}
+	k.deliverLater(s, entryOf(m.message(), qos, retain, t.ID, more))
+}
+
+// deliverNow sends a QoS 0 message or drops it.
+func (k *core) deliverNow(s *sess, m *outgoing, retain bool, subID uint32, several []uint32) {
+	c := s.c
+	switch {
+	case c == nil || c.state != connected:
+		k.stats.dropped[DropOffline]++
+		return
+	case c.conn.Pending() > k.limits.OutboundBuffer:
+		k.stats.dropped[DropSlowConsumer]++
+		return
+	}
+	flags := byte(0)
+	if retain {
+		flags = packet.FlagRetain
+	}
+	v5 := c.version == packet.V5
+	if m.many && (!v5 || m.expires == 0 && subID == 0 && several == nil && c.aliasOut == nil) {
+		k.sendForm(c, m, flags, v5)
+		return
+	}
+	if k.sendPublish(c, m, flags, 0, subID, several) {
+		k.stats.delivered++
+		k.stats.messagesOut[0]++
+	}
+}
+
+// sendForm sends m as encoded once for all connections alike.
+func (k *core) sendForm(c *client, m *outgoing, flags byte, v5 bool) {
+	form := &m.forms[flags&packet.FlagRetain]
+	if v5 {
+		form = &m.forms[2|flags&packet.FlagRetain]
+	}
+	if form.to == 0 {
+		if m.forms == [4]span{} {
+			k.enc = k.enc[:0]
+		}
+		form.from = len(k.enc)
+		k.enc, _ = packet.AppendPublish(k.enc, c.version, flags, m.topic, 0, m.props, m.payload)
+		form.to = len(k.enc)
+	}
+	b := k.enc[form.from:form.to]
+	if c.maxPacket > 0 && len(b) > int(c.maxPacket) {
+		k.stats.dropped[DropTooLarge]++
+		return
+	}
+	c.conn.Write(b)
+	k.sent(packet.PUBLISH, len(b))
+	k.stats.delivered++
+	k.stats.messagesOut[0]++
+	k.stats.payloadOut += uint64(len(m.payload))
+}
+
+// sendPublish appends m's PUBLISH to c's outgoing bytes. It returns false, and counts,
+// when it is larger than c takes [MQTT-3.1.2-24].
+func (k *core) sendPublish(c *client, m *outgoing, flags byte, id uint16, subID uint32, several []uint32) bool {
+	props, name := m.props, m.topic
+	qos := flags >> 1 & 3
+	if c.version == packet.V5 {
+		extra := k.props[:0]
+		if m.expires != 0 {
+			extra = append(extra, byte(packet.PropMessageExpiry))
+			extra = binary.BigEndian.AppendUint32(extra, session.Remaining(m.expires, k.l.Now()))
+		}
+		if several == nil && subID != 0 {
+			extra = packet.AppendVarint(append(extra, byte(packet.PropSubscriptionID)), subID)
+		}
+		for _, v := range several {
+			extra = packet.AppendVarint(append(extra, byte(packet.PropSubscriptionID)), v)
+		}
+		if c.aliasOut != nil {
+			extra, name = k.alias(c, extra, m, qos)
+		}
+		if len(extra) > 0 {
+			extra = append(extra, m.props...)
+			props = extra
+		}
+		k.props = extra[:0]
+	}
+	n := packet.PublishSize(c.version, qos, len(name), len(props), len(m.payload))
+	if c.maxPacket > 0 && n > int(c.maxPacket) {
+		k.stats.dropped[DropTooLarge]++
+		return false
+	}
+	buf, _ := packet.AppendPublish(c.conn.Reserve(n), c.version, flags, name, id, props, m.payload)
+	c.conn.Commit(buf)
+	k.sent(packet.PUBLISH, n)
+	k.stats.payloadOut += uint64(len(m.payload))
+	return true
+}
+
+// aliasSlack is what a Topic Alias may add to a packet.
+const aliasSlack = 8
+
+// alias appends a Topic Alias for m where it saves bytes, and returns the Topic Name to
+// send. Near the client's Maximum Packet Size it does without: an alias that was
+// assigned must arrive.
+func (k *core) alias(c *client, extra []byte, m *outgoing, qos byte) ([]byte, string) {
+	full := packet.PublishSize(c.version, qos, len(m.topic), len(extra)+len(m.props)+aliasSlack, len(m.payload))
+	if len(m.topic) <= 3 || c.maxPacket > 0 && full > int(c.maxPacket) {
+		return extra, m.topic
+	}
+	a, known := c.aliasOut.For(m.topic)
+	if a == 0 {
+		return extra, m.topic
+	}
+	extra = binary.BigEndian.AppendUint16(append(extra, byte(packet.PropTopicAlias)), a)
+	if known {
+		return extra, ""
+	}
+	return extra, m.topic
+}
+
+// deliverLater sends a QoS 1 or 2 message, or queues it for when that is possible.
+func (k *core) deliverLater(s *sess, e session.Entry) {
+	o := s.outbound()
+	c := s.c
+	if c != nil && c.state == connected && c.conn.Pending() <= k.limits.OutboundBuffer {
+		if id := o.Direct(e); id != 0 {
+			k.stats.inflight++
+			k.recordFor(s, journal.Op{Kind: journal.Enqueue, Entry: e, ID: id})
+			k.sendEntry(c, id, &e, false)
+			return
+		}
+	}
+	if o.Queued() >= k.limits.MaxQueuedMessages || o.QueuedBytes()+int64(e.Msg.Size()) > k.limits.MaxQueuedBytes {
+		k.purge(s)
+	}
+	if o.Queued() >= k.limits.MaxQueuedMessages || o.QueuedBytes()+int64(e.Msg.Size()) > k.limits.MaxQueuedBytes {
+		k.stats.dropped[DropQueueFull]++
+		return
+	}
+	o.Push(e)
+	k.stats.queued++
+	k.stats.queuedBytes += int64(e.Msg.Size())
+	k.recordFor(s, journal.Op{Kind: journal.Enqueue, Entry: e})
+	if c != nil && c.state == connected && c.conn.Pending() > k.limits.OutboundBuffer {
+		c.conn.WantDrain()
+	}
+}
+
+// purge drops expired messages of a full queue.
+func (k *core) purge(s *sess) {
+	now, bytes := k.l.Now(), s.out.QueuedBytes()
+	gone := s.out.Take(func(e *session.Entry) bool { return e.Msg.Expired(now) })
+	k.stats.expired += uint64(len(gone))
+	k.stats.queued -= int64(len(gone))
+	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
+	for _, e := range gone {
+		k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e})
+	}
+}
+
+// sendEntry sends the PUBLISH of a delivery in flight. One too large for the client
+// counts as delivered [MQTT-3.1.2-25].
+func (k *core) sendEntry(c *client, id uint16, e *session.Entry, dup bool) {
+	var m outgoing
+	m.load(e.Msg)
+	flags := e.QoS << 1
+	if e.Retain {
+		flags |= packet.FlagRetain
+	}
+	if dup { // [MQTT-3.3.1-1]
+		flags |= packet.FlagDup
+	}
+	var several []uint32
+	if e.More != nil {
+		several = e.More.SubIDs
+	}
+	qos, gone := e.QoS, *e
+	if !k.sendPublish(c, &m, flags, id, e.SubID, several) {
+		c.s.out.Discard(id)
+		k.stats.inflight--
+		k.recordFor(c.s, journal.Op{Kind: journal.Complete, Entry: gone, ID: id})
+		return
+	}
+	k.stats.messagesOut[qos]++
+}
+
+// pump sends what the session holds for its client, as far as the client's Receive
+// Maximum and its outgoing bytes allow.
+func (k *core) pump(c *client) {
+	o := c.s.out
+	for o != nil {
+		if c.conn.Pending() > k.limits.OutboundBuffer {
+			if o.Waiting() {
+				c.conn.WantDrain()
+			}
+			return
+		}
+		kind, id, e := o.Next(k.l.Now())
+		switch kind {
+		case session.Nothing:
+			o = nil
+		case session.Release:
+			k.ackNow(c, packet.PUBREL, id, packet.Success)
+		case session.Outdated:
+			k.stats.queued--
+			k.stats.queuedBytes -= int64(e.Msg.Size())
+			k.stats.expired++
+			k.recordFor(c.s, journal.Op{Kind: journal.Complete, Entry: *e})
+		case session.Send:
+			k.stats.queued--
+			k.stats.queuedBytes -= int64(e.Msg.Size())
+			k.stats.inflight++
+			k.sendEntry(c, id, e, false)
+		case session.Resend:
+			k.sendEntry(c, id, e, true)
+		}
+	}
+	if c.backlog != nil {
+		k.sendBacklog(c)
+	}
+}
+
+// otherMember tells whether a shared subscription has another member online.
+func (k *core) otherMember(e *session.Entry, than route.Handle) bool {
+	g := k.groupOf(e)
+	if g == nil {
+		return false
+	}
+	for i := range g.Members {
+		if g.Members[i].To != than {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *core) groupOf(e *session.Entry) *route.Group {
+	mt := k.matchString(e.Msg.Topic)
+	for i := range mt.Groups {
+		if g := &mt.Groups[i]; g.Share == e.More.Share && g.Filter == e.More.Filter {
+			return g
+		}
+	}
+	return nil
+}
+
+// redeliver gives an entry of a shared subscription to whoever is next in its group.
+func (k *core) redeliver(e session.Entry) {
+	g := k.groupOf(&e)
+	if g == nil {
+		k.stats.dropped[DropSessionEnded]++
+		return
+	}
+	m := &k.msg
+	m.reset()
+	m.load(e.Msg)
+	k.stats.routed-- // it counts again where it arrives
+	k.routeShared(m, k.matchString(e.Msg.Topic), g)
+}

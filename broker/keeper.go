@@ -1,0 +1,148 @@
+package broker
+
+import (
+	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// keeper gathers a turn's changes of durable state and holds back, in order, the packets
+// that acknowledge them until the journal has them.
+type keeper struct {
+	recording bool // false when the journal keeps nothing
+	ops       []journal.Op
+	turn      uint64 // number of submissions so far
+	holders   []*client
+	others    []waiter
+}
+
+// waiter is somebody else who waits for a submission.
+type waiter struct {
+	turn uint64
+	done func(error)
+}
+
+// afterCommit runs done when this turn's operations are safe, or cannot be.
+func (k *core) afterCommit(done func(error)) {
+	k.others = append(k.others, waiter{k.turn + 1, done})
+}
+
+// held is a packet that waits for a submission.
+type held struct {
+	turn  uint64
+	bytes []byte
+	t     packet.Type
+	then  func()
+}
+
+// committed is the journal's completion, as mail.
+type committed struct {
+	turn uint64
+	err  error
+}
+
+// record notes a change of durable state.
+func (k *core) record(op journal.Op) {
+	if k.recording {
+		k.ops = append(k.ops, op)
+	}
+}
+
+// recordFor notes a change of s's state, if s outlives its connection.
+func (k *core) recordFor(s *sess, op journal.Op) {
+	if k.recording && s.expiry > 0 {
+		op.Session = s.id
+		k.ops = append(k.ops, op)
+	}
+}
+
+// mark and changed tell whether operations were recorded in between.
+func (k *core) mark() int               { return len(k.ops) }
+func (k *core) changed(before int) bool { return len(k.ops) > before }
+
+// hold sends bytes, a whole packet, when this turn's operations are safe.
+func (k *core) hold(c *client, bytes []byte, t packet.Type, then func()) {
+	x := c.extra()
+	x.held = append(x.held, held{turn: k.turn + 1, bytes: bytes, t: t, then: then})
+	if !x.holding {
+		x.holding = true
+		k.holders = append(k.holders, c)
+	}
+}
+
+// waits tells whether a packet without changes of its own must wait for earlier ones:
+// acknowledgements keep their order.
+func (c *client) waits() bool { return c.rare != nil && len(c.rare.held) > 0 }
+
+// reply sends p, after the journal when something was recorded since before.
+func (k *core) reply(c *client, p packet.Packet, before int) {
+	if !k.changed(before) && !c.waits() {
+		k.send(c, p)
+		return
+	}
+	k.trim(c, p)
+	k.hold(c, p.Append(nil, c.version), p.Type(), nil)
+}
+
+// submit hands this turn's operations to the journal.
+func (k *core) submit() {
+	if len(k.ops) == 0 {
+		return
+	}
+	ops := k.ops
+	k.ops = nil
+	k.turn++
+	turn, loop := k.turn, k.l
+	k.b.o.Journal.Submit(k.id, ops, func(err error) { loop.Post(committed{turn, err}) })
+}
+
+// committed lets go of what waited for a submission. When it failed nothing may be
+// acknowledged: those who wait lose their connection and will send again.
+func (k *core) committed(m committed) {
+	if m.err != nil {
+		k.b.log.Error("journal", "error", m.err)
+	}
+	for len(k.others) > 0 && k.others[0].turn <= m.turn {
+		k.others[0].done(m.err)
+		k.others = k.others[1:]
+	}
+	list := k.holders
+	k.holders = nil
+	for _, c := range list {
+		x := c.rare
+		if c.state == ended {
+			x.held, x.holding = nil, false
+			continue
+		}
+		if m.err != nil {
+			x.held, x.holding = nil, false
+			k.disconnect(c, packet.ImplementationSpecificError, "not stored")
+			continue
+		}
+		n := 0
+		for n < len(x.held) && x.held[n].turn <= m.turn {
+			h := x.held[n]
+			n++
+			c.conn.Write(h.bytes)
+			k.sent(h.t, len(h.bytes))
+			if h.t == packet.PUBACK || h.t == packet.PUBREC {
+				c.unacked--
+			}
+			if h.then != nil {
+				h.then()
+			}
+		}
+		x.held = x.held[n:]
+		if x.holding = len(x.held) > 0; x.holding {
+			k.holders = append(k.holders, c)
+		} else {
+			x.held = nil
+		}
+	}
+}
+
+// unhold forgets what a closed connection waited for; the client will ask again.
+func (k *core) unhold(c *client) {
+	if c.rare != nil {
+		c.rare.held = nil
+	}
+}

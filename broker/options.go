@@ -1,0 +1,162 @@
+package broker
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/wirebird/wirebird/internal/journal"
+)
+
+// Options configure a Broker. The zero value works: one shard, state in memory, any
+// client welcome.
+type Options struct {
+	// Shards is the number of event loops, from 1 to 64. 0 means 1.
+	Shards int
+	// Limits bound what clients may use.
+	Limits Limits
+	// Hooks decide who may do what; see Hooks.
+	Hooks Hooks
+	// Journal makes state durable. nil keeps it in memory only.
+	Journal journal.Journal
+	// Clock gives the time in unix nanoseconds; nil is the system's.
+	Clock func() int64
+	// Random gives 64 random bits for assigned Client Identifiers; nil is crypto/rand.
+	// It is called by all shards.
+	Random func() uint64
+	// Execute runs slow decisions off the shards; nil is a pool of goroutines.
+	Execute func(func())
+	// Logger gets the broker's log; nil discards it.
+	Logger *slog.Logger
+	// SysInterval is the time between two publications of $SYS/broker/…; 0 is never.
+	SysInterval time.Duration
+	// Version is told in $SYS/broker/version.
+	Version string
+	// ResponseInformation is handed to MQTT 5.0 clients that ask for it; "" is none.
+	ResponseInformation string
+}
+
+// Limits bound what one client, or all together, may use. Sizes are bytes. A zero field
+// takes the default that its comment names.
+type Limits struct {
+	// MaxPacketSize is the largest packet accepted, fixed header included: 1 MiB. A
+	// larger one ends the connection with 0x95, Packet too large.
+	MaxPacketSize int
+	// MaxTopicLevels is the largest number of levels in a Topic Name or Filter: 128.
+	// More get 0x90 or 0x8F.
+	MaxTopicLevels int
+	// MaxClientIDLength is the longest Client Identifier: 1024. Longer get 0x85.
+	MaxClientIDLength int
+	// MaxConnections is the largest number of network connections; 0 is no limit.
+	// Further ones are closed at once.
+	MaxConnections int
+	// MaxSubscriptions is the largest number of subscriptions of a session: 10,000.
+	// More get 0x97, Quota exceeded.
+	MaxSubscriptions int
+	// MaxInflight is the largest number of messages sent to a client and not yet
+	// acknowledged: 256. The client's Receive Maximum may lower it.
+	MaxInflight int
+	// ReceiveMaximum is the number of unacknowledged QoS 1 and 2 messages that a client
+	// may send: 1024. More end an MQTT 5.0 connection with 0x93.
+	ReceiveMaximum int
+	// TopicAliasMaximum is the highest Topic Alias that a client may use: 32; -1 is none.
+	TopicAliasMaximum int
+	// MaxQueuedMessages and MaxQueuedBytes bound the queue of one session: 1,000,000 and
+	// 256 MiB. Messages above are dropped and counted.
+	MaxQueuedMessages int
+	MaxQueuedBytes    int64
+	// MaxRetainedMessages is the largest number of retained messages: 1,000,000. More are
+	// delivered and not kept; a QoS 1 or 2 publisher with MQTT 5.0 is told 0x97.
+	MaxRetainedMessages int
+	// OutboundBuffer is how many unsent bytes a connection may have before QoS 0 messages
+	// to it are dropped and others wait in its session: 1 MiB.
+	OutboundBuffer int
+	// HandshakeTimeout is the time from the network connection to a complete CONNECT,
+	// TLS and WebSocket handshakes included: 10 s.
+	HandshakeTimeout time.Duration
+	// MaxKeepAlive lowers longer Keep Alive intervals by Server Keep Alive, and applies
+	// to clients that ask for none; 0 is no limit. MQTT 3 clients cannot be told and
+	// keep theirs.
+	MaxKeepAlive time.Duration
+	// MaxSessionExpiry is the longest Session Expiry Interval; 0 is no limit. It applies
+	// to MQTT 3 clients with Clean Session 0 as well.
+	MaxSessionExpiry time.Duration
+	// MaxQoS is the highest QoS accepted, 0 to 2. As 0 means the default, 2, a maximum
+	// of 0 is written -1.
+	MaxQoS int
+	// RetainUnavailable refuses retained messages with 0x9A.
+	RetainUnavailable bool
+}
+
+const (
+	maxShards       = 64
+	largestPacket   = 268_435_460 // 256 MiB and the fixed header
+	neverExpires    = 0xFFFFFFFF
+	mostIdentifiers = 65535
+)
+
+func (o *Options) defaults() error {
+	if o.Shards == 0 {
+		o.Shards = 1
+	}
+	if o.Shards < 1 || o.Shards > maxShards {
+		return fmt.Errorf("broker: Shards is %d, must be 1 to %d", o.Shards, maxShards)
+	}
+	if o.Journal == nil {
+		o.Journal = journal.Memory{}
+	}
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixNano() }
+	}
+	if o.Random == nil {
+		o.Random = cryptoRandom
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Version == "" {
+		o.Version = "wirebird"
+	}
+	return o.Limits.defaults()
+}
+
+func (l *Limits) defaults() error {
+	for _, f := range []struct {
+		name     string
+		v        *int
+		def      int
+		min, max int
+	}{
+		{"MaxPacketSize", &l.MaxPacketSize, 1 << 20, 64, largestPacket},
+		{"MaxTopicLevels", &l.MaxTopicLevels, 128, 1, 65536},
+		{"MaxClientIDLength", &l.MaxClientIDLength, 1024, 23, 65535},
+		{"MaxConnections", &l.MaxConnections, 0, 0, 1 << 30},
+		{"MaxSubscriptions", &l.MaxSubscriptions, 10_000, 1, 1 << 30},
+		{"MaxInflight", &l.MaxInflight, 256, 1, mostIdentifiers},
+		{"ReceiveMaximum", &l.ReceiveMaximum, 1024, 1, mostIdentifiers},
+		{"TopicAliasMaximum", &l.TopicAliasMaximum, 32, -1, 65535},
+		{"MaxQueuedMessages", &l.MaxQueuedMessages, 1_000_000, 1, 1 << 30},
+		{"MaxRetainedMessages", &l.MaxRetainedMessages, 1_000_000, 1, 1 << 30},
+		{"OutboundBuffer", &l.OutboundBuffer, 1 << 20, 1 << 10, 1 << 30},
+		{"MaxQoS", &l.MaxQoS, 2, -1, 2},
+	} {
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+		if *f.v < f.min || *f.v > f.max {
+			return fmt.Errorf("broker: Limits.%s is %d, must be %d to %d", f.name, *f.v, f.min, f.max)
+		}
+	}
+	if l.MaxQueuedBytes == 0 {
+		l.MaxQueuedBytes = 256 << 20
+	}
+	if l.HandshakeTimeout == 0 {
+		l.HandshakeTimeout = 10 * time.Second
+	}
+	if l.MaxQueuedBytes < 0 || l.HandshakeTimeout < 0 || l.MaxKeepAlive < 0 || l.MaxSessionExpiry < 0 {
+		return fmt.Errorf("broker: negative value in Limits")
+	}
+	l.MaxQoS = max(0, l.MaxQoS)
+	l.TopicAliasMaximum = max(0, l.TopicAliasMaximum)
+	return nil
+}

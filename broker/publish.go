@@ -1,0 +1,327 @@
+package broker
+
+import (
+	"bytes"
+
+	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/route"
+	"github.com/wirebird/wirebird/internal/session"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// onPublish takes an Application Message from a client.
+func (k *core) onPublish(c *client, flags byte, body []byte) step {
+	p := &k.pub
+	if err := p.Decode(c.version, flags, body); err != nil {
+		k.fail(c, err)
+		return stepDone
+	}
+	mt, err := k.checkPublish(c, p)
+	if err != nil {
+		k.fail(c, err)
+		return stepDone
+	}
+	repeat := false
+	if p.QoS > 0 {
+		repeat = p.QoS == 2 && c.s.in != nil && c.s.in.Has(p.ID)
+		if !repeat && k.overReceiveMaximum(c) {
+			k.fail(c, &packet.Error{Code: packet.ReceiveMaximumExceeded, Rule: "MQTT-3.3.4-7"})
+			return stepDone
+		}
+	}
+	m := k.incoming(c, p, mt)
+	code := packet.Success
+	if !repeat {
+		v, parked := k.authorize(c, p, m)
+		if parked {
+			return stepParked
+		}
+		code = v.Code
+	}
+	k.stats.messagesIn[p.QoS]++
+	k.stats.payloadIn += uint64(len(p.Payload))
+	k.publish(c, p, m, mt, code, repeat)
+	return stepDone
+}
+
+// publish routes what was accepted and acknowledges it.
+func (k *core) publish(c *client, p *packet.Publish, m *outgoing, mt *route.Match, code packet.ReasonCode, repeat bool) {
+	before := k.mark()
+	switch {
+	case repeat: // [MQTT-4.3.3-10]
+		k.stats.repeats++
+	case code >= 0x80:
+		k.stats.dropped[DropRefused]++
+	default:
+		if m.topic != mt.Topic { // a hook has changed it
+			mt = k.matchString(m.topic)
+		}
+		if p.Retain && !k.retain(m) {
+			code = packet.QuotaExceeded
+		}
+		if k.route(m, mt) == 0 {
+			k.stats.dropped[DropNoSubscriber]++
+			if code == packet.Success {
+				code = packet.NoMatchingSubscribers
+			}
+		}
+	}
+	switch p.QoS {
+	case 1:
+		k.acknowledge(c, packet.PUBACK, p.ID, code, before)
+	case 2:
+		if !repeat && code < 0x80 {
+			c.s.inbound().Accept(p.ID)
+			k.recordFor(c.s, journal.Op{Kind: journal.Accept, ID: p.ID})
+		}
+		k.acknowledge(c, packet.PUBREC, p.ID, code, before)
+	}
+	if k.full(c) {
+		k.stall(c)
+	}
+}
+
+// checkPublish applies limits and aliases, and finds the subscribers.
+func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, error) {
+	if int(p.QoS) > k.limits.MaxQoS {
+		return nil, &packet.Error{Code: packet.QoSNotSupported, Rule: "MQTT-3.2.2-11"}
+	}
+	if p.Retain && k.limits.RetainUnavailable {
+		return nil, &packet.Error{Code: packet.RetainNotSupported, Rule: "MQTT-3.2.2-14"}
+	}
+	var mt *route.Match
+	if !p.Properties.Empty() {
+		if p.Properties.Has(packet.PropSubscriptionID) { // [MQTT-3.3.4-6]
+			return nil, &packet.Error{Code: packet.ProtocolError, Rule: "MQTT-3.3.4-6"}
+		}
+		if p.Properties.Has(packet.PropTopicAlias) {
+			alias := p.Properties.TopicAlias
+			if len(p.Topic) > 0 {
+				if c.aliasIn == nil {
+					c.aliasIn = new(session.AliasIn)
+				}
+				if !c.aliasIn.Set(alias, uint16(k.limits.TopicAliasMaximum), p.Topic) {
+					return nil, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
+				}
+			} else {
+				name := ""
+				if c.aliasIn != nil {
+					name = c.aliasIn.Get(alias)
+				}
+				if name == "" {
+					if int(alias) > k.limits.TopicAliasMaximum {
+						return nil, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
+					}
+					return nil, &packet.Error{Code: packet.ProtocolError}
+				}
+				mt = k.matchString(name)
+			}
+		}
+	}
+	if mt == nil {
+		if reserved(p.Topic) {
+			return nil, &packet.Error{Code: packet.TopicNameInvalid}
+		}
+		if mt = k.match(p.Topic); mt == nil {
+			return nil, &packet.Error{Code: packet.TopicNameInvalid}
+		}
+	}
+	return mt, nil
+}
+
+var sysPrefix = []byte("$SYS/")
+
+// reserved tells whether only the broker may publish to name.
+func reserved(name []byte) bool {
+	return len(name) > 0 && name[0] == '$' && bytes.HasPrefix(name, sysPrefix)
+}
+
+// overReceiveMaximum tells whether one more QoS 1 or 2 message is too many. MQTT 3 has
+// no such limit but that of packet identifiers.
+func (k *core) overReceiveMaximum(c *client) bool {
+	if c.version != packet.V5 {
+		return false
+	}
+	n := int(c.unacked)
+	if c.s.in != nil {
+		n += c.s.in.Len()
+	}
+	return n >= k.limits.ReceiveMaximum
+}
+
+// incoming is the message of p on its way to subscribers; it borrows from p.
+func (k *core) incoming(c *client, p *packet.Publish, mt *route.Match) *outgoing {
+	m := &k.msg
+	m.reset()
+	m.topic, m.payload = mt.Topic, p.Payload
+	m.qos, m.retain, m.from = p.QoS, p.Retain, c.s.h
+	m.many = mt.N > 1
+	if p.Properties.Empty() {
+		return m
+	}
+	m.props = p.RawProperties
+	if p.Properties.Has(packet.PropTopicAlias) || p.Properties.Has(packet.PropMessageExpiry) {
+		k.fwd = packet.ForwardProperties(k.fwd[:0], p.RawProperties)
+		m.props = k.fwd
+	}
+	if p.Properties.Has(packet.PropMessageExpiry) {
+		m.expires = k.l.Now() + int64(p.Properties.MessageExpiry)*1e9
+	}
+	return m
+}
+
+// authorize asks the Publish hook, which may change m.
+func (k *core) authorize(c *client, p *packet.Publish, m *outgoing) (v Verdict, parked bool) {
+	hook := k.b.o.Hooks.Publish
+	if hook == nil {
+		return Verdict{}, false
+	}
+	r := PublishRequest{Peer: k.peer(c, c.s.id), Topic: m.topic, Payload: m.payload, QoS: p.QoS, Retain: p.Retain}
+	v, parked = k.decide(c, func() Verdict { return hook(&r) })
+	if !parked && v.Code < 0x80 {
+		m.topic, m.payload, m.retain = r.Topic, r.Payload, r.Retain
+		p.Retain = r.Retain
+	}
+	return v, parked
+}
+
+// acknowledge answers a PUBLISH. before is the journal's mark from before it was routed.
+func (k *core) acknowledge(c *client, t packet.Type, id uint16, code packet.ReasonCode, before int) {
+	if !k.changed(before) && !c.waits() {
+		k.ackNow(c, t, id, code)
+		return
+	}
+	var p packet.Packet = &packet.Puback{ID: id, Code: code}
+	if t == packet.PUBREC {
+		p = &packet.Pubrec{ID: id, Code: code}
+	}
+	k.hold(c, p.Append(nil, c.version), t, nil)
+	c.unacked++
+}
+
+// ackNow writes an acknowledgement.
+func (k *core) ackNow(c *client, t packet.Type, id uint16, code packet.ReasonCode) {
+	buf := c.conn.Reserve(8)
+	if code == packet.Success || c.version != packet.V5 {
+		c.conn.Commit(packet.AppendAck(buf, t, id))
+		k.sent(t, 4)
+		return
+	}
+	flags := byte(0)
+	if t == packet.PUBREL {
+		flags = 2
+	}
+	c.conn.Commit(append(buf, byte(t)<<4|flags, 3, byte(id>>8), byte(id), byte(code)))
+	k.sent(t, 5)
+}
+
+// onAck takes PUBACK, PUBREC, PUBREL and PUBCOMP.
+func (k *core) onAck(c *client, h packet.Header, body []byte) {
+	p := &k.ack
+	if err := decodeAck(h, c.version, body, p); err != nil {
+		k.fail(c, err)
+		return
+	}
+	if h.Type == packet.PUBREL {
+		k.onPubrel(c, p.ID)
+		return
+	}
+	s := c.s
+	if s.out == nil {
+		k.unknownAck(c, h.Type, p.ID)
+		return
+	}
+	var e session.Entry
+	var ok bool
+	switch h.Type {
+	case packet.PUBACK:
+		e, ok = s.out.Puback(p.ID)
+	case packet.PUBREC:
+		if e, ok = s.out.Pubrec(p.ID, p.Code >= 0x80); ok && e.Msg == nil {
+			k.onPubrec(c, p.ID)
+			return
+		}
+	default:
+		e, ok = s.out.Pubcomp(p.ID)
+	}
+	if !ok {
+		k.unknownAck(c, h.Type, p.ID)
+		return
+	}
+	k.stats.inflight--
+	if p.Code >= 0x80 {
+		k.stats.dropped[DropRejected]++
+	} else {
+		k.stats.delivered++
+	}
+	k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e, ID: p.ID})
+	if s.out.Waiting() || c.backlog != nil {
+		k.pump(c)
+	}
+}
+
+// onPubrec owes the client a PUBREL, and sends it once that is safe.
+func (k *core) onPubrec(c *client, id uint16) {
+	before := k.mark()
+	k.recordFor(c.s, journal.Op{Kind: journal.Owe, ID: id})
+	if !k.changed(before) && !c.waits() {
+		k.ackNow(c, packet.PUBREL, id, packet.Success)
+		return
+	}
+	k.hold(c, packet.AppendAck(nil, packet.PUBREL, id), packet.PUBREL, nil)
+}
+
+// onPubrel forgets a QoS 2 message [MQTT-4.3.3-11].
+func (k *core) onPubrel(c *client, id uint16) {
+	before := k.mark()
+	code := packet.PacketIdentifierNotFound
+	if c.s.in != nil && c.s.in.Release(id) {
+		code = packet.Success
+		k.recordFor(c.s, journal.Op{Kind: journal.Forget, ID: id})
+	}
+	if !k.changed(before) && !c.waits() {
+		k.ackNow(c, packet.PUBCOMP, id, code)
+		return
+	}
+	k.reply(c, &packet.Pubcomp{ID: id, Code: code}, before)
+}
+
+// unknownAck answers an acknowledgement for nothing: PUBREC with PUBREL, so that the
+// client can finish; others need no answer.
+func (k *core) unknownAck(c *client, t packet.Type, id uint16) {
+	k.stats.unknownAcks++
+	if t == packet.PUBREC {
+		k.ackNow(c, packet.PUBREL, id, packet.PacketIdentifierNotFound)
+	}
+}
+
+// decodeAck decodes any of the four acknowledgements into p.
+func decodeAck(h packet.Header, v packet.Version, body []byte, p *packet.Puback) error {
+	if len(body) == 2 && (h.Type != packet.PUBREL || h.Flags == 2) { // nearly all are so
+		p.ID, p.Code = uint16(body[0])<<8|uint16(body[1]), packet.Success
+		p.Properties.Reset()
+		if p.ID == 0 {
+			return &packet.Error{Code: packet.ProtocolError, Rule: "MQTT-2.2.1-5"}
+		}
+		return nil
+	}
+	switch h.Type {
+	case packet.PUBACK:
+		return p.Decode(v, h.Flags, body)
+	case packet.PUBREC:
+		var q packet.Pubrec
+		err := q.Decode(v, h.Flags, body)
+		p.ID, p.Code = q.ID, q.Code
+		return err
+	case packet.PUBREL:
+		var q packet.Pubrel
+		err := q.Decode(v, h.Flags, body)
+		p.ID, p.Code = q.ID, q.Code
+		return err
+	default:
+		var q packet.Pubcomp
+		err := q.Decode(v, h.Flags, body)
+		p.ID, p.Code = q.ID, q.Code
+		return err
+	}
+}

@@ -1,0 +1,161 @@
+package broker
+
+import (
+	"container/heap"
+
+	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/session"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// retain stores m as its topic's retained message, or removes that when m is empty
+// [MQTT-3.3.1-5] to 7. It reports false when the store is full.
+func (k *core) retain(m *outgoing) bool {
+	if len(m.payload) == 0 {
+		if _, ok := k.b.retained.Delete(m.topic); ok {
+			k.record(journal.Op{Kind: journal.EndRetained, Filter: m.topic})
+		}
+		return true
+	}
+	if k.b.retained.Len() >= k.limits.MaxRetainedMessages {
+		if _, ok := k.b.retained.Get(m.topic); !ok {
+			k.stats.retainRefused++
+			return false
+		}
+	}
+	msg := m.message()
+	k.b.retained.Put(msg.Topic, msg)
+	k.record(journal.Op{Kind: journal.PutRetained, Entry: session.Entry{Msg: msg}})
+	if msg.Expires != 0 {
+		heap.Push(&k.expiring, msg)
+		if k.expiring[0] == msg {
+			k.l.At(msg.Expires, timeRetain, 0)
+		}
+	}
+	return true
+}
+
+// expireRetained removes retained messages whose time is over.
+func (k *core) expireRetained() {
+	now := k.l.Now()
+	for len(k.expiring) > 0 && k.expiring[0].Expires <= now {
+		msg := heap.Pop(&k.expiring).(*session.Message)
+		if cur, ok := k.b.retained.Get(msg.Topic); ok && cur == msg {
+			k.b.retained.Delete(msg.Topic)
+			k.stats.retainExpired++
+			k.record(journal.Op{Kind: journal.EndRetained, Filter: msg.Topic})
+		}
+	}
+	if len(k.expiring) > 0 {
+		k.l.At(k.expiring[0].Expires, timeRetain, 0)
+	}
+}
+
+// expiryHeap orders messages by the time they expire.
+type expiryHeap []*session.Message
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].Expires < h[j].Expires }
+func (h expiryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push adds a message; it is container/heap's.
+func (h *expiryHeap) Push(x any) { *h = append(*h, x.(*session.Message)) }
+
+// Pop removes the last message; it is container/heap's.
+func (h *expiryHeap) Pop() any {
+	old := *h
+	n := len(old) - 1
+	x := old[n]
+	old[n] = nil
+	*h = old[:n]
+	return x
+}
+
+// backlog are retained messages on their way to a new subscription. They are sent as the
+// connection takes them, so that a subscription to everything costs a list of pointers
+// and not a copy of the store.
+type backlog struct {
+	list []*session.Message
+	w    wish
+	gen  uint64 // of the store, when list was made
+	next *backlog
+}
+
+// sendRetained begins to send what is retained for a subscription.
+func (k *core) sendRetained(c *client, w wish) {
+	if isShared(w.filter) { // §4.8.2: none for shared subscriptions
+		return
+	}
+	b := &backlog{w: w, gen: k.b.retained.Gen()}
+	k.b.retained.Match(w.filter, func(_ string, m *session.Message) bool {
+		b.list = append(b.list, m)
+		return true
+	})
+	if len(b.list) == 0 {
+		return
+	}
+	last := &c.backlog
+	for *last != nil {
+		last = &(*last).next
+	}
+	*last = b
+	if c.backlog == b {
+		k.sendBacklog(c)
+	}
+}
+
+// sendBacklog sends retained messages until the connection is full.
+func (k *core) sendBacklog(c *client) {
+	for b := c.backlog; b != nil; b = c.backlog {
+		for len(b.list) > 0 {
+			if c.conn.Pending() > k.limits.OutboundBuffer {
+				c.conn.WantDrain()
+				return
+			}
+			msg := b.list[0]
+			qos := min(msg.QoS, b.w.qos)
+			if qos > 0 && c.s.outbound().Waiting() {
+				return // goes on when acknowledgements come
+			}
+			b.list[0], b.list = nil, b.list[1:]
+			k.sendRetainedOne(c, b, msg, qos)
+		}
+		c.backlog = b.next
+	}
+}
+
+func (k *core) sendRetainedOne(c *client, b *backlog, msg *session.Message, qos byte) {
+	if k.b.retained.Gen() != b.gen {
+		if cur, ok := k.b.retained.Get(msg.Topic); !ok || cur != msg {
+			return // replaced meanwhile: the subscription has brought, or brings, the new one
+		}
+	}
+	if msg.Expired(k.l.Now()) {
+		return
+	}
+	k.stats.routed++
+	k.stats.retainedSent++
+	if qos > 0 {
+		k.deliverLater(c.s, entryOf(msg, qos, true, b.w.subID, nil))
+		return
+	}
+	var m outgoing
+	m.load(msg)
+	if k.sendPublish(c, &m, packet.FlagRetain, 0, b.w.subID, nil) {
+		k.stats.delivered++
+		k.stats.messagesOut[0]++
+	}
+}
+
+// keepBacklog queues what a closing connection has not got, for a session that stays.
+func (k *core) keepBacklog(c *client, s *sess) {
+	for b := c.backlog; b != nil; b = b.next {
+		for _, msg := range b.list {
+			if qos := min(msg.QoS, b.w.qos); qos > 0 && s.expiry > 0 && !msg.Expired(k.l.Now()) {
+				k.stats.routed++
+				k.deliverLater(s, entryOf(msg, qos, true, b.w.subID, nil))
+			}
+		}
+	}
+	c.backlog = nil
+}

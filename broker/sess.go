@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"sort"
+
+	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/route"
+	"github.com/wirebird/wirebird/internal/session"
+)
+
+// sess is the broker's end of a Session: what outlives the Network Connection.
+type sess struct {
+	id         string
+	h          route.Handle
+	c          *client // nil while offline
+	subs       []sub   // sorted by filter
+	out        *session.Outbound
+	in         *session.Inbound
+	will       *will
+	ends       int64  // when an offline session ends, unix nanoseconds; 0 never, or online
+	expiry     uint32 // Session Expiry Interval, seconds
+	receiveMax uint16 // that outbound starts with
+	shared     uint16 // subscriptions that are shared
+}
+
+// sub is a subscription.
+type sub struct {
+	filter string
+	id     uint32
+	opts   route.Options
+}
+
+func (k *core) newSession(id string) *sess {
+	i := uint32(len(k.slots))
+	if n := len(k.free); n > 0 {
+		i, k.free = k.free[n-1], k.free[:n-1]
+	} else {
+		k.slots = append(k.slots, nil)
+		k.gens = append(k.gens, 0)
+	}
+	k.gens[i] = k.gens[i]%0xFFFFFF + 1 // 24 bits, never 0
+	s := &sess{id: id, h: route.MakeHandle(k.id, k.gens[i], i)}
+	k.slots[i] = s
+	k.sessions[id] = s
+	k.stats.sessionsCreated++
+	return s
+}
+
+// outbound is s's sending half, made when first needed.
+func (s *sess) outbound() *session.Outbound {
+	if s.out == nil {
+		s.out = new(session.Outbound)
+		if s.c != nil {
+			s.out.Start(int(s.receiveMax))
+		}
+	}
+	return s.out
+}
+
+func (s *sess) inbound() *session.Inbound {
+	if s.in == nil {
+		s.in = new(session.Inbound)
+	}
+	return s.in
+}
+
+// find is the place of filter among s's subscriptions, and whether it is there.
+func (s *sess) find(filter string) (int, bool) {
+	i := sort.Search(len(s.subs), func(i int) bool { return s.subs[i].filter >= filter })
+	return i, i < len(s.subs) && s.subs[i].filter == filter
+}
+
+// detach parts a connection from its session. The will goes out or begins its delay
+// unless the client left in good order.
+func (k *core) detach(c *client, graceful bool) {
+	s := c.s
+	if s == nil || s.c != c {
+		return
+	}
+	k.unhold(c)
+	s.c = nil
+	c.state = ended
+	if s.out != nil {
+		s.out.Stop()
+	}
+	k.keepBacklog(c, s)
+	now := k.l.Now()
+	switch w := s.will; {
+	case w == nil:
+	case graceful: // [MQTT-3.1.2-10]
+		s.will = nil
+		k.recordFor(s, journal.Op{Kind: journal.EndWill})
+	case w.delay == 0 || s.expiry == 0: // the session's end is the latest moment
+		k.publishWill(s)
+	default:
+		w.due = now + int64(w.delay)*1e9
+		k.l.At(w.due, timeWill, uint64(s.h))
+	}
+	if s.expiry == 0 {
+		k.endSession(s)
+		return
+	}
+	if s.expiry != neverExpires {
+		s.ends = now + int64(s.expiry)*1e9
+		k.l.At(s.ends, timeExpire, uint64(s.h))
+	}
+	k.online(s, false)
+	k.redistribute(s, false)
+}
+
+// endSession discards a session and all its state [MQTT-4.1.0-2]. A will that still
+// waits goes out [MQTT-3.1.2-8].
+func (k *core) endSession(s *sess) {
+	if s.will != nil {
+		k.publishWill(s)
+	}
+	for i := range s.subs {
+		k.b.routes.Unsubscribe(s.subs[i].filter, s.h)
+	}
+	k.stats.subscriptions -= int64(len(s.subs))
+	k.stats.shared -= int64(s.shared)
+	s.subs = nil
+	if s.shared > 0 {
+		k.redistribute(s, true)
+	}
+	if s.out != nil {
+		k.stats.queued -= int64(s.out.Queued())
+		k.stats.queuedBytes -= s.out.QueuedBytes()
+		k.stats.inflight -= int64(s.out.Inflight())
+		k.stats.dropped[DropSessionEnded] += uint64(s.out.Queued() + s.out.Inflight())
+	}
+	k.recordFor(s, journal.Op{Kind: journal.EndSession})
+	delete(k.sessions, s.id)
+	i := s.h.Index()
+	k.slots[i] = nil
+	k.free = append(k.free, i)
+	k.stats.sessionsEnded++
+}
+
+// online tells the shared subscriptions whether s can take messages at once.
+func (k *core) online(s *sess, on bool) {
+	if s.shared == 0 {
+		return
+	}
+	for i := range s.subs {
+		if isShared(s.subs[i].filter) {
+			k.b.routes.SetOnline(s.subs[i].filter, s.h, on)
+		}
+	}
+}
+
+// redistribute gives messages that came to s by shared subscriptions, and that its
+// client has not seen, to other members. When s ends, QoS 1 messages in flight go too;
+// QoS 2 messages in flight never do [MQTT-4.8.2-5].
+func (k *core) redistribute(s *sess, ending bool) {
+	if s.out == nil || s.shared == 0 {
+		return
+	}
+	var moving []session.Entry
+	if ending {
+		var done []uint16
+		s.out.Each(func(id uint16, _ bool, e *session.Entry) {
+			if id != 0 && e.QoS == 1 && e.More != nil && e.More.Share != "" {
+				moving = append(moving, *e)
+				done = append(done, id)
+			}
+		})
+		for _, id := range done {
+			s.out.Discard(id)
+		}
+		k.stats.inflight -= int64(len(done))
+	}
+	bytes := s.out.QueuedBytes()
+	queued := s.out.Take(func(e *session.Entry) bool {
+		return e.More != nil && e.More.Share != "" && (ending || k.otherMember(e, s.h))
+	})
+	k.stats.queued -= int64(len(queued))
+	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
+	for _, e := range append(moving, queued...) {
+		k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e})
+		k.stats.redistributed++
+		k.redeliver(e)
+	}
+}

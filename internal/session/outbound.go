@@ -1,0 +1,253 @@
+package session
+
+// Outbound is the sending half of a Session. Messages wait in its queue, and, from the
+// first PUBLISH until the acknowledgement, in its window.
+//
+// Packet identifiers follow each other (1 to 65535 and round again), so that the window
+// finds one by subtraction and holds the order of sending [MQTT-4.6.0-5]. The window
+// therefore spans at most 65,535 identifiers: while the oldest Message stays
+// unacknowledged, no more than that follow it.
+type Outbound struct {
+	window ring
+	queue  ring
+	bytes  int64  // of messages in queue
+	base   uint32 // sequence number of the window's first entry; identifier = base%65535 + 1
+	cursor int    // entries of the window before it have been sent on this connection
+	live   int    // entries of the window that are not done
+	quota  int    // PUBLISH packets that may be sent now [MQTT-4.9.0-1]
+	max    int    // the peer's Receive Maximum; 0 while there is no connection
+}
+
+const identifiers = 65535
+
+// Kind is what to do with what Next returns.
+type Kind uint8
+
+// The kinds of Next.
+const (
+	Nothing  Kind = iota
+	Send          // PUBLISH
+	Resend        // PUBLISH with DUP [MQTT-3.3.1-1]
+	Release       // PUBREL
+	Outdated      // the Message has expired: it is gone
+)
+
+// Start begins a connection whose peer takes receiveMax unacknowledged messages. All
+// that was not completed is to be sent again by Next [MQTT-4.4.0-1].
+func (o *Outbound) Start(receiveMax int) {
+	o.max, o.quota, o.cursor = receiveMax, receiveMax, 0
+}
+
+// Stop ends the connection: Next returns Nothing until Start.
+func (o *Outbound) Stop() { o.max, o.quota = 0, 0 }
+
+// Push adds an entry behind all others. Its QoS is 1 or 2.
+func (o *Outbound) Push(e Entry) {
+	o.queue.push(e)
+	o.bytes += int64(e.Msg.Size())
+}
+
+// Next takes what is to be sent next: first what an earlier connection left, in its
+// order, then new messages as the send quota allows. The entry belongs to the window.
+func (o *Outbound) Next(now int64) (Kind, uint16, *Entry) {
+	if o.max == 0 {
+		return Nothing, 0, nil
+	}
+	for o.cursor < o.window.n {
+		e := o.window.at(o.cursor)
+		switch {
+		case e.state == released:
+			o.cursor++
+			return Release, o.id(o.cursor - 1), e
+		case e.state == done:
+			o.cursor++
+			continue
+		case o.quota == 0:
+			return Nothing, 0, nil
+		}
+		o.quota--
+		o.cursor++
+		return Resend, o.id(o.cursor - 1), e
+	}
+	if o.queue.n == 0 || o.quota == 0 || o.window.n >= identifiers {
+		return Nothing, 0, nil
+	}
+	e := o.queue.pop()
+	o.bytes -= int64(e.Msg.Size())
+	if e.Msg.Expired(now) {
+		return Outdated, 0, &e
+	}
+	id, w := o.enter(e)
+	return Send, id, w
+}
+
+// Direct puts an entry into the window at once, as Push followed by Next would, when
+// nothing waits before it and the quota allows; else it returns 0.
+func (o *Outbound) Direct(e Entry) uint16 {
+	if o.quota == 0 || o.queue.n > 0 || o.cursor < o.window.n || o.window.n >= identifiers {
+		return 0
+	}
+	id, _ := o.enter(e)
+	return id
+}
+
+func (o *Outbound) enter(e Entry) (uint16, *Entry) {
+	e.state = waiting
+	o.window.push(e)
+	o.quota--
+	o.cursor++
+	o.live++
+	return o.id(o.window.n - 1), o.window.at(o.window.n - 1)
+}
+
+func (o *Outbound) id(i int) uint16 { return uint16((o.base+uint32(i))%identifiers + 1) }
+
+// find returns the window's entry for id, and its place; nil when there is none.
+func (o *Outbound) find(id uint16) (*Entry, int) {
+	if id == 0 {
+		return nil, 0
+	}
+	i := (int(id) - 1 - int(o.base%identifiers) + identifiers) % identifiers
+	if i >= o.window.n {
+		return nil, 0
+	}
+	e := o.window.at(i)
+	if e.state == done {
+		return nil, 0
+	}
+	return e, i
+}
+
+// Puback completes a QoS 1 delivery and returns its entry; ok is false when id is none's.
+func (o *Outbound) Puback(id uint16) (e Entry, ok bool) {
+	p, i := o.find(id)
+	if p == nil || p.QoS != 1 {
+		return Entry{}, false
+	}
+	return o.complete(p, i), true
+}
+
+// Pubrec advances a QoS 2 delivery: PUBREL is due when ok [MQTT-4.3.3-4]. A refused one,
+// with a reason code of 0x80 or above, is complete [MQTT-4.4.0-2]; gone is its entry.
+func (o *Outbound) Pubrec(id uint16, refused bool) (gone Entry, ok bool) {
+	p, i := o.find(id)
+	if p == nil || p.QoS != 2 {
+		return Entry{}, false
+	}
+	if refused && p.state != released {
+		return o.complete(p, i), true
+	}
+	p.state = released
+	return Entry{}, true
+}
+
+// Pubcomp completes a QoS 2 delivery; ok is false when id is none's or PUBREC has not come.
+func (o *Outbound) Pubcomp(id uint16) (e Entry, ok bool) {
+	p, i := o.find(id)
+	if p == nil || p.state != released {
+		return Entry{}, false
+	}
+	return o.complete(p, i), true
+}
+
+// Discard completes a delivery that Next or Direct has begun and that cannot be sent,
+// as if it had been [MQTT-3.1.2-25].
+func (o *Outbound) Discard(id uint16) {
+	if p, i := o.find(id); p != nil {
+		o.complete(p, i)
+	}
+}
+
+func (o *Outbound) complete(p *Entry, i int) Entry {
+	e := *p
+	*p = Entry{state: done}
+	o.live--
+	if i < o.cursor && o.quota < o.max {
+		o.quota++ // PUBREL sent again did not take one, hence the bound
+	}
+	for o.window.n > 0 && o.window.at(0).state == done {
+		o.window.pop()
+		o.base = (o.base + 1) % identifiers
+		if o.cursor > 0 {
+			o.cursor--
+		}
+	}
+	return e
+}
+
+// Inflight is the number of deliveries begun and not complete.
+func (o *Outbound) Inflight() int { return o.live }
+
+// Queued is the number of messages that wait for their first PUBLISH.
+func (o *Outbound) Queued() int { return o.queue.n }
+
+// QueuedBytes is the size of the messages that Queued counts.
+func (o *Outbound) QueuedBytes() int64 { return o.bytes }
+
+// Waiting tells whether Next has something to send as soon as it is allowed to.
+func (o *Outbound) Waiting() bool { return o.queue.n > 0 || o.cursor < o.window.n }
+
+// Idle tells that nothing is in flight and nothing waits.
+func (o *Outbound) Idle() bool { return o.queue.n == 0 && o.window.n == 0 }
+
+// Each calls fn for every entry, those in flight first, each part in order. id is 0 for
+// entries that wait; owed tells that PUBREL is next.
+func (o *Outbound) Each(fn func(id uint16, owed bool, e *Entry)) {
+	for i := range o.window.n {
+		if e := o.window.at(i); e.state != done {
+			fn(o.id(i), e.state == released, e)
+		}
+	}
+	for i := range o.queue.n {
+		fn(0, false, o.queue.at(i))
+	}
+}
+
+// Take removes and returns, in order, the waiting entries for which fn is true.
+func (o *Outbound) Take(fn func(e *Entry) bool) []Entry {
+	var taken []Entry
+	for range o.queue.n {
+		e := o.queue.pop()
+		if fn(&e) {
+			taken = append(taken, e)
+			o.bytes -= int64(e.Msg.Size())
+		} else {
+			o.queue.push(e)
+		}
+	}
+	return taken
+}
+
+// ring is a queue of entries that grows as needed and lets go of a large buffer when empty.
+type ring struct {
+	buf  []Entry // its length is a power of two
+	head int
+	n    int
+}
+
+const ringKeeps = 64 // entries of an empty ring's buffer
+
+func (r *ring) at(i int) *Entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+func (r *ring) push(e Entry) {
+	if r.n == len(r.buf) {
+		bigger := make([]Entry, max(4, 2*len(r.buf)))
+		for i := range r.n {
+			bigger[i] = *r.at(i)
+		}
+		r.buf, r.head = bigger, 0
+	}
+	r.buf[(r.head+r.n)&(len(r.buf)-1)] = e
+	r.n++
+}
+
+func (r *ring) pop() Entry {
+	p := &r.buf[r.head]
+	e := *p
+	*p = Entry{}
+	r.head = (r.head + 1) & (len(r.buf) - 1)
+	if r.n--; r.n == 0 && len(r.buf) > ringKeeps {
+		r.buf, r.head = nil, 0
+	}
+	return e
+}

@@ -1,0 +1,411 @@
+//go:build linux && !wirebird_goroutine
+
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Driver names the way that Loops are driven.
+const Driver = "epoll"
+
+const (
+	readBytes     = 64 << 10 // most that one connection is read in a turn
+	acceptsATurn  = 64
+	eventsAWait   = 256
+	acceptRestMs  = 100 // after descriptors have run out
+	goschedTurns  = 64
+	wakeSlot      = -1 // event data of the eventfd; listeners follow below
+	watchedEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+)
+
+// system drives Loops with one epoll set and one goroutine each.
+type system struct {
+	mu        sync.Mutex
+	listeners []*listener // guarded by mu
+	drivers   []*epoll
+	wg        sync.WaitGroup
+}
+
+type listener struct {
+	file   *os.File // keeps the descriptor open
+	fd     int
+	origin *Origin
+	tcp    bool
+	path   string // of a Unix socket, removed at the end
+}
+
+// epoll is the driver of one Loop. Everything but wake runs on the Loop's goroutine.
+type epoll struct {
+	g         *Group
+	l         *Loop
+	ep, efd   int
+	buf       []byte
+	events    [eventsAWait]unix.EpollEvent
+	listeners map[int32]*listener
+	rest      []resting // listeners that wait until descriptors are free again
+	restUntil int64
+	stopping  bool
+}
+
+type resting struct {
+	slot int32
+	li   *listener
+}
+
+func (s *system) start(g *Group) error {
+	for _, l := range g.loops {
+		ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			return fmt.Errorf("epoll_create1: %w", err)
+		}
+		efd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			_ = unix.Close(ep)
+			return fmt.Errorf("eventfd: %w", err)
+		}
+		d := &epoll{g: g, l: l, ep: ep, efd: efd, buf: make([]byte, readBytes), listeners: map[int32]*listener{}}
+		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
+		if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, efd, &ev); err != nil {
+			return fmt.Errorf("epoll_ctl: %w", err)
+		}
+		l.drv = d
+		s.drivers = append(s.drivers, d)
+	}
+	for _, d := range s.drivers {
+		s.wg.Go(d.run)
+	}
+	return nil
+}
+
+func (s *system) listen(_ *Group, ln net.Listener, o *Origin) error {
+	filer, ok := ln.(interface{ File() (*os.File, error) })
+	if !ok {
+		return fmt.Errorf("listener %T has no descriptor", ln)
+	}
+	li := &listener{origin: o}
+	switch t := ln.(type) {
+	case *net.TCPListener:
+		li.tcp = true
+	case *net.UnixListener:
+		t.SetUnlinkOnClose(false)
+		li.path = ln.Addr().String()
+	}
+	f, err := filer.File() // a duplicate: the original would be watched by Go's own poller too
+	if err != nil {
+		return fmt.Errorf("listener: %w", err)
+	}
+	_ = ln.Close()
+	li.file, li.fd = f, int(f.Fd())
+	if err := unix.SetNonblock(li.fd, true); err != nil {
+		return fmt.Errorf("listener: %w", err)
+	}
+	s.mu.Lock()
+	s.listeners = append(s.listeners, li)
+	slot := int32(wakeSlot - len(s.listeners))
+	s.mu.Unlock()
+	for _, d := range s.drivers {
+		d.l.Post(func() { d.watchListener(slot, li) })
+	}
+	return nil
+}
+
+func (s *system) closeListeners() {
+	s.mu.Lock()
+	list := s.listeners
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, d := range s.drivers {
+		if len(list) == 0 {
+			break
+		}
+		wg.Add(1)
+		d.l.Post(func() {
+			defer wg.Done()
+			for _, li := range d.listeners {
+				_ = unix.EpollCtl(d.ep, unix.EPOLL_CTL_DEL, li.fd, nil)
+			}
+			clear(d.listeners)
+			d.rest = nil
+		})
+	}
+	wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, li := range s.listeners {
+		_ = li.file.Close()
+		if li.path != "" {
+			_ = os.Remove(li.path)
+		}
+	}
+	s.listeners = nil
+}
+
+func (s *system) stop(*Group) {
+	for _, d := range s.drivers {
+		d.l.Post(func() { d.stopping = true })
+	}
+	s.wg.Wait()
+}
+
+// run is the Loop's goroutine.
+func (d *epoll) run() {
+	defer d.release()
+	more, turns := false, 0
+	for !d.stopping {
+		n := d.wait(more)
+		d.l.Begin(d.g.o.Clock())
+		for i := range n {
+			d.event(&d.events[i])
+		}
+		d.readReady()
+		d.endRest()
+		more = d.l.End()
+		if turns++; turns%goschedTurns == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// wait polls once without waiting; when nothing is there it yields and then blocks.
+func (d *epoll) wait(more bool) int {
+	n := d.poll()
+	if n > 0 || more {
+		return n
+	}
+	runtime.Gosched()
+	d.l.asleep.Store(true)
+	defer d.l.asleep.Store(false)
+	if d.l.HasMail() {
+		return 0
+	}
+	n, err := unix.EpollWait(d.ep, d.events[:], d.timeout())
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (d *epoll) poll() int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(d.ep),
+		uintptr(unsafe.Pointer(&d.events[0])), eventsAWait, 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+func (d *epoll) timeout() int {
+	if len(d.rest) > 0 {
+		return acceptRestMs
+	}
+	next := d.l.NextTimer()
+	if next == 0 {
+		return -1
+	}
+	return int(max(0, min((next-d.g.o.Clock()+999_999)/1_000_000, 1<<30)))
+}
+
+func (d *epoll) event(ev *unix.EpollEvent) {
+	if ev.Fd < 0 {
+		if ev.Fd == wakeSlot {
+			var b [8]byte
+			_, _ = unix.Read(d.efd, b[:])
+		} else if li := d.listeners[ev.Fd]; li != nil {
+			d.accept(ev.Fd, li)
+		}
+		return
+	}
+	c := d.l.lookup(uint32(ev.Fd), uint32(ev.Pad))
+	if c == nil {
+		return // closed earlier in this turn
+	}
+	if ev.Events&unix.EPOLLOUT != 0 {
+		d.l.Writable(c)
+	}
+	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		d.read(c, ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+	}
+}
+
+// read reads once; a full buffer or a hang-up means that there is more.
+func (d *epoll) read(c *Conn, hup bool) {
+	if c.flags&flagPaused != 0 && c.flags&flagClosing == 0 {
+		c.flags |= flagUnread
+		return
+	}
+	r, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&d.buf[0])), readBytes)
+	switch n := int(r); {
+	case errno == unix.EAGAIN:
+	case errno == unix.EINTR:
+		d.l.readAgain(c)
+	case errno != 0:
+		d.l.Hangup(c, errno)
+	case n == 0:
+		d.l.Hangup(c, io.EOF)
+	default:
+		d.l.Feed(c, d.buf[:n])
+		if n == readBytes || hup {
+			d.l.readAgain(c)
+		}
+	}
+}
+
+// readReady reads connections that had more than a turn's share.
+func (d *epoll) readReady() {
+	list := d.l.ready
+	d.l.ready = d.l.spare[:0]
+	for i, c := range list {
+		list[i] = nil
+		c.flags &^= flagReady
+		if c.flags&(flagGone|flagMoving) == 0 && c.loop == d.l {
+			d.read(c, true)
+		}
+	}
+	d.l.spare = list[:0]
+}
+
+func (d *epoll) watchListener(slot int32, li *listener) {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: slot}
+	if err := unix.EpollCtl(d.ep, unix.EPOLL_CTL_ADD, li.fd, &ev); err == nil {
+		d.listeners[slot] = li
+	}
+}
+
+func (d *epoll) accept(slot int32, li *listener) {
+	for range acceptsATurn {
+		fd, _, err := unix.Accept4(li.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case err == nil:
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+			d.g.refused.Add(1)
+			d.tireOf(slot, li)
+			return
+		default:
+			return // EAGAIN, or a connection that has already gone
+		}
+		if !d.g.admit() {
+			_ = unix.Close(fd)
+			continue
+		}
+		if li.tcp {
+			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		}
+		c := newConn(li.origin)
+		c.fd = int32(fd)
+		d.l.filterFor(c)
+		d.l.open(c)
+		if err := d.attach(c); err != nil {
+			d.l.Hangup(c, err)
+		}
+	}
+}
+
+// tireOf stops watching a listener for a moment: without descriptors it would only spin.
+func (d *epoll) tireOf(slot int32, li *listener) {
+	_ = unix.EpollCtl(d.ep, unix.EPOLL_CTL_DEL, li.fd, nil)
+	delete(d.listeners, slot)
+	d.rest = append(d.rest, resting{slot, li})
+	d.restUntil = d.l.now + acceptRestMs*1e6
+}
+
+func (d *epoll) endRest() {
+	if len(d.rest) == 0 || d.l.now < d.restUntil {
+		return
+	}
+	rest := d.rest
+	d.rest = nil
+	for _, r := range rest {
+		d.watchListener(r.slot, r.li)
+	}
+}
+
+func (d *epoll) write(c *Conn, b []byte) (int, error) {
+	sent := 0
+	for {
+		r, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			return sent, nil
+		case errno != 0:
+			return sent, errno
+		default:
+			// A short write means a full socket buffer: EPOLLOUT will tell.
+			return sent + int(r), nil
+		}
+	}
+}
+
+func (d *epoll) shutdown(c *Conn) { _ = unix.Shutdown(int(c.fd), unix.SHUT_WR) }
+
+func (d *epoll) close(c *Conn) {
+	if c.fd >= 0 {
+		_ = unix.Close(int(c.fd)) // leaves the epoll set by itself
+		c.fd = -1
+		d.g.conns.Add(-1)
+	}
+}
+
+func (d *epoll) attach(c *Conn) error {
+	ev := unix.EpollEvent{Events: watchedEvents, Fd: int32(c.idx), Pad: int32(c.gen)}
+	if err := unix.EpollCtl(d.ep, unix.EPOLL_CTL_ADD, int(c.fd), &ev); err != nil {
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return nil
+}
+
+func (d *epoll) detach(c *Conn) { _ = unix.EpollCtl(d.ep, unix.EPOLL_CTL_DEL, int(c.fd), nil) }
+
+func (d *epoll) rewatch(c *Conn) {
+	if c.flags&flagUnread != 0 {
+		c.flags &^= flagUnread
+		d.l.readAgain(c)
+	}
+}
+
+func (d *epoll) wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(d.efd, one[:])
+}
+
+// release closes what is left when the Loop ends.
+func (d *epoll) release() {
+	for _, c := range d.l.conns {
+		if c != nil {
+			d.l.finish(c, nil)
+		}
+	}
+	_ = unix.Close(d.ep)
+	_ = unix.Close(d.efd)
+}
+
+// RemoteAddr is the peer's address as the socket knows it; "" when there is none.
+func (c *Conn) RemoteAddr() string {
+	if c.fd < 0 {
+		return portAddr(c)
+	}
+	sa, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return ""
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return (&net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}).String()
+	case *unix.SockaddrInet6:
+		return (&net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}).String()
+	case *unix.SockaddrUnix:
+		return "unix"
+	}
+	return ""
+}

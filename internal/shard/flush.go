@@ -1,0 +1,110 @@
+package shard
+
+import "io"
+
+// flush writes every dirty connection once.
+func (l *Loop) flush() {
+	for i := 0; i < len(l.dirty); i++ { // finish may add to the list: its neighbours' wills
+		c := l.dirty[i]
+		l.dirty[i] = nil
+		c.flags &^= flagDirty
+		if c.flags&(flagGone|flagMoving) == 0 {
+			l.flushConn(c)
+		}
+	}
+	l.dirty = l.dirty[:0]
+}
+
+func (l *Loop) flushConn(c *Conn) {
+	if c.flags&flagAbort != 0 {
+		if c.flags&flagBlocked == 0 {
+			l.flushOne(c)
+		}
+		l.finish(c, nil)
+		return
+	}
+	if c.flags&flagClosing != 0 && c.ext != nil && c.ext.filter != nil && c.ext.err == nil {
+		c.ext.wire = c.ext.filter.Out(c.ext.wire, c.out)
+		c.out = c.out[:0]
+		c.ext.wire = c.ext.filter.Close(c.ext.wire)
+		c.ext.err = io.ErrClosedPipe
+	}
+	if c.flags&flagBlocked == 0 {
+		if err := l.flushOne(c); err != nil {
+			if c.flags&flagClosing != 0 {
+				err = nil
+			}
+			l.finish(c, err)
+			return
+		}
+	}
+	switch {
+	case c.flags&flagClosing != 0:
+		l.closing(c)
+	case c.flags&flagBlocked == 0 && c.flags&flagDrain != 0 && c.Pending() == 0:
+		c.flags &^= flagDrain
+		if c.flags&flagAgain == 0 {
+			c.flags |= flagAgain
+			l.again = append(l.again, c)
+		}
+	}
+}
+
+// closing lets the last bytes leave, says our end, and waits a moment for the peer's.
+func (l *Loop) closing(c *Conn) {
+	blocked := c.flags&flagBlocked != 0
+	switch {
+	case !blocked && c.flags&flagQuick != 0:
+		l.finish(c, nil)
+	case c.flags&flagLinger == 0:
+		c.flags |= flagLinger
+		l.timers.set(l.now+lingerNanos, lingerKind, c.Key())
+		if !blocked {
+			l.drv.shutdown(c)
+		}
+	case !blocked:
+		l.drv.shutdown(c)
+	}
+}
+
+func (l *Loop) lingered(key uint64) {
+	if c := l.Find(key); c != nil && c.flags&flagLinger != 0 {
+		l.finish(c, nil)
+	}
+}
+
+// flushOne writes what is there. A partial write blocks the connection until Writable.
+func (l *Loop) flushOne(c *Conn) error {
+	buf := &c.out
+	if c.ext != nil && c.ext.filter != nil {
+		x := c.ext
+		if len(c.out) > 0 && x.err == nil {
+			if x.wire == nil {
+				x.wire = l.pool.get(len(c.out) + 64)
+			}
+			x.wire = x.filter.Out(x.wire, c.out)
+		}
+		l.pool.put(c.out)
+		c.out = nil
+		buf = &x.wire
+	}
+	if len(*buf) == 0 {
+		if cap(*buf) > 0 {
+			l.pool.put(*buf)
+			*buf = nil
+		}
+		return nil
+	}
+	n, err := l.drv.write(c, *buf)
+	if err != nil {
+		return err
+	}
+	if n < len(*buf) {
+		*buf = (*buf)[:copy(*buf, (*buf)[n:])]
+		c.flags |= flagBlocked
+		return nil
+	}
+	l.pool.put(*buf)
+	*buf = nil
+	return nil
+}
