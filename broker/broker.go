@@ -113,6 +113,16 @@ func (b *Broker) Manual() []*shard.Loop {
 	return b.group.Loops()
 }
 
+// StatsNow is Stats for a Manual broker, between two turns.
+func (b *Broker) StatsNow() Stats {
+	parts := make([]counters, len(b.cores))
+	online := make([]int64, len(b.cores))
+	for i, k := range b.cores {
+		parts[i], online[i] = k.figures()
+	}
+	return b.sum(parts, online)
+}
+
 // execute runs fn off the shards.
 func (b *Broker) execute(fn func()) {
 	if b.o.Execute != nil {

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"container/heap"
+	"slices"
+	"strings"
 
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/internal/session"
@@ -94,6 +96,8 @@ func (k *core) sendRetained(c *client, w wish) {
 	if len(b.list) == 0 {
 		return
 	}
+	// The store has no order; by name the same store always gives the same packets.
+	slices.SortFunc(b.list, func(x, y *session.Message) int { return strings.Compare(x.Topic, y.Topic) })
 	last := &c.backlog
 	for *last != nil {
 		last = &(*last).next

@@ -128,17 +128,22 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 	parts := make([]counters, len(b.cores))
 	online := make([]int64, len(b.cores))
 	err := b.each(ctx, func(k *core) {
-		parts[k.id] = k.stats
-		for _, s := range k.sessions {
-			if s.c != nil {
-				online[k.id]++
-			}
-		}
+		parts[k.id], online[k.id] = k.figures()
 	})
 	if err != nil {
 		return Stats{}, err
 	}
 	return b.sum(parts, online), nil
+}
+
+// figures are the shard's counters and how many of its sessions are connected.
+func (k *core) figures() (c counters, online int64) {
+	for _, s := range k.sessions {
+		if s.c != nil {
+			online++
+		}
+	}
+	return k.stats, online
 }
 
 func (b *Broker) sum(parts []counters, online []int64) Stats {

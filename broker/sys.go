@@ -40,12 +40,7 @@ func (k *core) publishSys() {
 	missing := len(k.b.cores)
 	for _, other := range k.b.cores {
 		other.l.Post(func() {
-			part, on := other.stats, int64(0)
-			for _, s := range other.sessions {
-				if s.c != nil {
-					on++
-				}
-			}
+			part, on := other.figures()
 			k.l.Post(func() {
 				parts[other.id], online[other.id] = part, on
 				if missing--; missing == 0 {

@@ -36,6 +36,9 @@ const (
 // that was not completed is to be sent again by Next [MQTT-4.4.0-1].
 func (o *Outbound) Start(receiveMax int) {
 	o.max, o.quota, o.cursor = receiveMax, receiveMax, 0
+	for i := range o.window.n {
+		o.window.at(i).charged = false
+	}
 }
 
 // Stop ends the connection: Next returns Nothing until Start.
@@ -67,6 +70,7 @@ func (o *Outbound) Next(now int64) (Kind, uint16, *Entry) {
 		}
 		o.quota--
 		o.cursor++
+		e.charged = true
 		return Resend, o.id(o.cursor - 1), e
 	}
 	if o.queue.n == 0 || o.quota == 0 || o.window.n >= identifiers {
@@ -92,7 +96,7 @@ func (o *Outbound) Direct(e Entry) uint16 {
 }
 
 func (o *Outbound) enter(e Entry) (uint16, *Entry) {
-	e.state = waiting
+	e.state, e.charged = waiting, true
 	o.window.push(e)
 	o.quota--
 	o.cursor++
@@ -162,8 +166,11 @@ func (o *Outbound) complete(p *Entry, i int) Entry {
 	e := *p
 	*p = Entry{state: done}
 	o.live--
-	if i < o.cursor && o.quota < o.max {
-		o.quota++ // PUBREL sent again did not take one, hence the bound
+	if e.charged && o.quota < o.max {
+		// A PUBCOMP for a PUBREL sent again gives nothing back: its PUBLISH took from an
+		// earlier connection's quota. The letter of §4.9 would credit it, and so send
+		// more than the peer's Receive Maximum.
+		o.quota++
 	}
 	for o.window.n > 0 && o.window.at(0).state == done {
 		o.window.pop()

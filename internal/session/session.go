@@ -53,6 +53,8 @@ type Entry struct {
 	// Retain is the RETAIN flag of the delivery.
 	Retain bool
 	state  state
+	// charged: its PUBLISH took from this connection's send quota.
+	charged bool
 }
 
 // More is the rare part of an Entry.

@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"io"
+	"slices"
 )
 
 const (
@@ -196,7 +197,21 @@ func (c *Conn) Move(to *Loop, rest []byte) {
 	c.flags |= flagMoving
 	l.drv.detach(c)
 	l.remove(c)
+	c.unlist(&l.dirty, flagDirty)
+	c.unlist(&l.ready, flagReady)
+	c.unlist(&l.again, flagAgain)
 	l.Send(to, c)
+}
+
+// unlist takes the connection off a list that flag says it is on.
+func (c *Conn) unlist(list *[]*Conn, flag uint16) {
+	if c.flags&flag == 0 {
+		return
+	}
+	c.flags &^= flag
+	if i := slices.Index(*list, c); i >= 0 {
+		*list = slices.Delete(*list, i, i+1)
+	}
 }
 
 // Moving tells whether the connection is leaving this Loop.

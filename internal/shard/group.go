@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
@@ -26,6 +27,7 @@ type Group struct {
 	conns   atomic.Int64
 	refused atomic.Uint64
 	sys     system
+	once    sync.Once // of Stop
 }
 
 // NewGroup makes Loops that do not run yet; Start starts them.
@@ -71,8 +73,10 @@ func (g *Group) CloseListeners() { g.sys.closeListeners() }
 // Stop ends the Loops and closes what is still open, without a word to the peers. It
 // returns when everything that the group started has ended.
 func (g *Group) Stop() {
-	g.sys.closeListeners()
-	g.sys.stop(g)
+	g.once.Do(func() {
+		g.sys.closeListeners()
+		g.sys.stop(g)
+	})
 }
 
 // Manual makes the group one whose Loops are turned by the caller: with OpenPort, Feed,

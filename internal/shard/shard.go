@@ -214,6 +214,9 @@ func (l *Loop) adopt(c *Conn) {
 		return
 	}
 	l.h.Adopt(c)
+	if c.Pending() > 0 { // written before it moved
+		c.Commit(c.out)
+	}
 	if c.flags&(flagClosing|flagGone) == 0 {
 		l.consume(c, nil)
 	}

@@ -1,0 +1,280 @@
+package shard
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo sends back what comes, line by line. Lines that begin with a command do more.
+type echo struct {
+	l    *Loop
+	t    *tape
+	more func(k *echo, c *Conn, line string) bool
+}
+
+// tape collects what Handlers of all Loops saw.
+type tape struct {
+	mu    sync.Mutex
+	lines []string
+	gone  chan error
+	mail  chan any
+}
+
+func (k *echo) Open(*Conn)              {}
+func (k *echo) Adopt(*Conn)             {}
+func (k *echo) Drained(c *Conn)         { c.Write([]byte("drained\n")) }
+func (k *echo) Gone(_ *Conn, err error) { k.t.gone <- err }
+func (k *echo) Mail(m any)              { k.t.mail <- m }
+func (k *echo) Timer(kind uint8, key uint64) {
+	if c := k.l.Find(key); c != nil {
+		c.Write([]byte{'t', '0' + kind, '\n'})
+	}
+}
+func (k *echo) EndTurn() {}
+func (k *echo) Input(c *Conn, b []byte) int {
+	used := 0
+	for {
+		i := bytes.IndexByte(b[used:], '\n')
+		if i < 0 {
+			return used
+		}
+		line := string(b[used : used+i])
+		if k.more != nil && k.more(k, c, line) {
+			if c.Moving() {
+				return len(b)
+			}
+			return used + i + 1
+		}
+		used += i + 1
+		c.Write([]byte(line + "\n"))
+	}
+}
+
+func start(t *testing.T, loops int, more func(k *echo, c *Conn, line string) bool) (addr string, seen *tape, g *Group) {
+	t.Helper()
+	seen = &tape{gone: make(chan error, 1000), mail: make(chan any, 1000)}
+	g, err := NewGroup(Options{
+		Loops: loops, Clock: func() int64 { return time.Now().UnixNano() }, MaxConns: 50,
+		Handler: func(l *Loop) Handler { return &echo{l: l, t: seen, more: more} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Stop)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = ln.Addr().String()
+	if err := g.Listen(ln, &Origin{}); err != nil {
+		t.Fatal(err)
+	}
+	return addr, seen, g
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	return nc
+}
+
+func expect(t *testing.T, nc net.Conn, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(nc, got); err != nil || string(got) != want {
+		t.Fatalf("got %q, %v; want %q", got[:n], err, want)
+	}
+}
+
+func TestPartialInputIsKeptAndOfferedAgain(t *testing.T) {
+	addr, _, _ := start(t, 2, nil)
+	nc := dial(t, addr)
+	for _, part := range []string{"he", "llo", "\nwor", "ld\n"} {
+		if _, err := nc.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, nc, "hello\nworld\n")
+}
+
+func TestMoreThanABufferComesThroughInOrder(t *testing.T) {
+	addr, _, _ := start(t, 2, nil)
+	nc := dial(t, addr)
+	line := bytes.Repeat([]byte{'x'}, 300_000)
+	line = append(line, '\n')
+	go func() {
+		for range 10 {
+			_, _ = nc.Write(line)
+		}
+	}()
+	for range 10 {
+		expect(t, nc, string(line))
+	}
+}
+
+func TestASlowReaderBlocksNobodyAndIsToldWhenItCatchesUp(t *testing.T) {
+	big := bytes.Repeat([]byte{'y'}, 8<<20)
+	addr, _, _ := start(t, 1, func(_ *echo, c *Conn, line string) bool {
+		if line != "big" {
+			return false
+		}
+		c.Write(big)
+		c.WantDrain()
+		return true
+	})
+	slow, quick := dial(t, addr), dial(t, addr)
+	_, _ = slow.Write([]byte("big\n"))
+	_, _ = quick.Write([]byte("hello\n"))
+	expect(t, quick, "hello\n")
+	expect(t, slow, string(big)+"drained\n")
+}
+
+func TestClosingLetsTheLastBytesLeave(t *testing.T) {
+	addr, seen, _ := start(t, 1, func(_ *echo, c *Conn, line string) bool {
+		switch line {
+		case "close":
+			c.Write([]byte("bye\n"))
+			c.Close()
+		case "quick":
+			c.Write([]byte("bye\n"))
+			c.CloseQuick()
+		case "abort":
+			c.Write([]byte("bye\n"))
+			c.Abort()
+		default:
+			return false
+		}
+		return true
+	})
+	for _, how := range []string{"close", "quick", "abort"} {
+		nc := dial(t, addr)
+		_, _ = nc.Write([]byte(how + "\nmore that nobody reads\n"))
+		expect(t, nc, "bye\n")
+		if how == "close" { // only there the peer's bytes are read to the end, so that no reset comes
+			if n, err := nc.Read(make([]byte, 10)); n != 0 || err != io.EOF {
+				t.Errorf("%s: after the last bytes: %d, %v", how, n, err)
+			}
+		}
+		nc.Close()
+		if err := <-seen.gone; err != nil {
+			t.Errorf("%s: Gone says %v, want nil", how, err)
+		}
+	}
+}
+
+func TestAPeerThatLeavesIsReported(t *testing.T) {
+	addr, seen, g := start(t, 2, nil)
+	nc := dial(t, addr)
+	_, _ = nc.Write([]byte("x\n"))
+	expect(t, nc, "x\n")
+	nc.Close()
+	if err := <-seen.gone; !errors.Is(err, io.EOF) {
+		t.Errorf("Gone says %v, want EOF", err)
+	}
+	g.Stop()
+	if n := g.Conns(); n != 0 {
+		t.Errorf("%d connections remain", n)
+	}
+}
+
+func TestPauseStopsReadingUntilResume(t *testing.T) {
+	paused := make(chan func(), 1)
+	addr, _, _ := start(t, 2, func(k *echo, c *Conn, line string) bool {
+		if line != "pause" {
+			return false
+		}
+		c.Pause()
+		l, key := k.l, c.Key()
+		paused <- func() { l.Post(func() { l.Find(key).Resume() }) }
+		return true
+	})
+	nc := dial(t, addr)
+	_, _ = nc.Write([]byte("pause\nkept\n"))
+	resume := <-paused
+	_, _ = nc.Write([]byte("later\n")) // arrives, or not, before the pause ends
+	_ = nc.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if n, _ := nc.Read(make([]byte, 1)); n != 0 {
+		t.Error("read while paused")
+	}
+	_ = nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	resume()
+	expect(t, nc, "kept\nlater\n")
+}
+
+func TestMovedConnectionsKeepTheirBytes(t *testing.T) {
+	addr, _, _ := start(t, 3, func(k *echo, c *Conn, line string) bool {
+		if line != "move" {
+			return false
+		}
+		c.Move(k.l.Peers()[(k.l.ID()+1)%3], []byte("first\nsec"))
+		return true
+	})
+	for range 10 {
+		nc := dial(t, addr)
+		_, _ = nc.Write([]byte("move\n"))
+		expect(t, nc, "first\n")
+		_, _ = nc.Write([]byte("ond\nmove\n"))
+		expect(t, nc, "second\nfirst\n")
+		nc.Close()
+	}
+}
+
+func TestMailReachesASleepingLoop(t *testing.T) {
+	_, seen, g := start(t, 2, nil)
+	for i := range 100 {
+		g.Loops()[i%2].Post(i)
+		if m := <-seen.mail; m != i {
+			t.Fatalf("got %v, want %d", m, i)
+		}
+	}
+}
+
+func TestTimersFire(t *testing.T) {
+	addr, _, _ := start(t, 1, func(k *echo, c *Conn, line string) bool {
+		k.l.At(k.l.Now()+100e6, 7, c.Key())
+		return true
+	})
+	nc := dial(t, addr)
+	began := time.Now()
+	_, _ = nc.Write([]byte("x\n"))
+	expect(t, nc, "t7\n")
+	if d := time.Since(began); d < 100*time.Millisecond {
+		t.Errorf("fired after %v, before its time", d)
+	}
+}
+
+func TestConnectionsAboveTheLimitAreClosedAndCounted(t *testing.T) {
+	addr, _, g := start(t, 2, nil)
+	var open []net.Conn
+	for range 50 {
+		nc := dial(t, addr)
+		_, _ = nc.Write([]byte("x\n"))
+		expect(t, nc, "x\n")
+		open = append(open, nc)
+	}
+	nc := dial(t, addr)
+	if _, err := nc.Read(make([]byte, 1)); err == nil {
+		t.Error("one more than the limit is served")
+	}
+	if g.Refused() == 0 || g.Conns() != 50 {
+		t.Errorf("refused %d, open %d", g.Refused(), g.Conns())
+	}
+	_ = open
+}
