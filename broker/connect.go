@@ -160,7 +160,10 @@ func (k *core) attach(c *client, s *sess, p *packet.Connect) {
 	props := &p.Properties
 	c.s, s.c = s, c
 	s.ends = 0
-	s.will = nil // a will that waits for its delay is stopped [MQTT-3.1.3-9]
+	if s.will != nil { // it waits for its delay, and is stopped [MQTT-3.1.3-9]
+		s.will = nil
+		k.recordFor(s, journal.Op{Kind: journal.EndWill})
+	}
 	if p.Will != nil {
 		s.will = newWill(p.Will, k)
 	}

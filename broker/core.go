@@ -22,7 +22,7 @@ type core struct {
 	gens     []uint32
 	free     []uint32
 
-	cache    map[string]*route.Match
+	cache    cache
 	batches  []*batch
 	expiring expiryHeap // retained messages of this shard that expire
 
@@ -58,7 +58,7 @@ func newCore(b *Broker, l *shard.Loop) *core {
 	k := &core{
 		b: b, l: l, id: l.ID(), limits: &b.o.Limits,
 		sessions: make(map[string]*sess),
-		cache:    make(map[string]*route.Match),
+		cache:    newCache(),
 		batches:  make([]*batch, b.o.Shards),
 	}
 	k.keeper.recording = !b.o.Journal.Volatile()
@@ -157,58 +157,31 @@ func (k *core) session(h route.Handle) *sess {
 	return k.slots[i]
 }
 
-// cacheLimit bounds how many Topic Names a shard keeps the subscribers of, and
-// cacheTargets how many subscribers a kept one may have.
-const (
-	cacheLimit   = 16384
-	cacheTargets = 4096
-)
-
 // match finds the subscribers of a Topic Name, nil when the name has too many levels.
-// The Match is never changed but for its rotation, so that other shards may hold it.
+// What it returns is valid until the next call; see cache.go.
 func (k *core) match(name []byte) *route.Match {
-	m := k.cache[string(name)]
+	m := k.cache.byName[string(name)]
 	if m != nil && m.Gen == k.b.routes.Gen() {
 		return m
 	}
-	topicName := ""
 	if m != nil {
-		topicName = m.Topic
-	} else {
-		if levels(name) > k.limits.MaxTopicLevels {
-			return nil
-		}
-		topicName = string(name)
+		return k.cache.refresh(k.b.routes, m.Topic)
 	}
-	return k.lookup(topicName)
+	if levels(name) > k.limits.MaxTopicLevels {
+		return nil
+	}
+	return k.cache.miss(k.b.routes, string(name))
 }
 
 // matchString is match for a Topic Name that is a string already and was checked.
 func (k *core) matchString(name string) *route.Match {
-	if m := k.cache[name]; m != nil && m.Gen == k.b.routes.Gen() {
-		return m
-	}
-	return k.lookup(name)
-}
-
-func (k *core) lookup(name string) *route.Match {
-	m := new(route.Match)
-	k.b.routes.Match(name, m)
-	if len(k.cache) >= cacheLimit {
-		n := 0
-		for key := range k.cache { // any: the map's order is random enough
-			delete(k.cache, key)
-			if n++; n >= cacheLimit/8 {
-				break
-			}
+	if m := k.cache.byName[name]; m != nil {
+		if m.Gen == k.b.routes.Gen() {
+			return m
 		}
+		return k.cache.refresh(k.b.routes, m.Topic)
 	}
-	if m.N <= cacheTargets {
-		k.cache[m.Topic] = m
-	} else {
-		delete(k.cache, m.Topic)
-	}
-	return m
+	return k.cache.miss(k.b.routes, name)
 }
 
 func levels(name []byte) int {

@@ -372,7 +372,7 @@ func (k *core) pump(c *client) {
 
 // otherMember tells whether a shared subscription has another member online.
 func (k *core) otherMember(e *session.Entry, than route.Handle) bool {
-	g := k.groupOf(e)
+	_, g := k.groupOf(e)
 	if g == nil {
 		return false
 	}
@@ -384,19 +384,20 @@ func (k *core) otherMember(e *session.Entry, than route.Handle) bool {
 	return false
 }
 
-func (k *core) groupOf(e *session.Entry) *route.Group {
+// groupOf finds the shared subscription that e came by, nil when it has no member left.
+func (k *core) groupOf(e *session.Entry) (*route.Match, *route.Group) {
 	mt := k.matchString(e.Msg.Topic)
 	for i := range mt.Groups {
 		if g := &mt.Groups[i]; g.Share == e.More.Share && g.Filter == e.More.Filter {
-			return g
+			return mt, g
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // redeliver gives an entry of a shared subscription to whoever is next in its group.
 func (k *core) redeliver(e session.Entry) {
-	g := k.groupOf(&e)
+	mt, g := k.groupOf(&e)
 	if g == nil {
 		k.stats.dropped[DropSessionEnded]++
 		return
@@ -405,5 +406,5 @@ func (k *core) redeliver(e session.Entry) {
 	m.reset()
 	m.load(e.Msg)
 	k.stats.routed-- // it counts again where it arrives
-	k.routeShared(m, k.matchString(e.Msg.Topic), g)
+	k.routeShared(m, mt, g)
 }

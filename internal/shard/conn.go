@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync/atomic"
 )
 
 const (
@@ -56,6 +57,7 @@ type ext struct {
 	wire   []byte // filtered bytes on their way out
 	port   Port
 	err    error
+	key    *atomic.Uint64 // Conn.Key while the first Loop has it, for the filter's wake
 }
 
 // Origin is the listener that a connection came through, or what a test puts there.

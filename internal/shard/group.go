@@ -107,13 +107,16 @@ func (l *Loop) filterFor(c *Conn) {
 	if c.ext == nil {
 		c.ext = &ext{}
 	}
-	// The slot is known only after add, and a filter may ask before that.
-	c.ext.filter = c.origin.NewFilter(func() { l.Post(func() { l.poked(c) }) })
+	// The slot is known only after add. The mail carries the key and not c, which may
+	// belong to another Loop by the time the mail is read.
+	key := new(atomic.Uint64)
+	c.ext.key = key
+	c.ext.filter = c.origin.NewFilter(func() { l.Post(func() { l.poked(key.Load()) }) })
 }
 
-// poked polls a filter that asked for it, if c is still here.
-func (l *Loop) poked(c *Conn) {
-	if c.flags&(flagGone|flagMoving) == 0 && l.lookup(c.idx, c.gen) == c {
+// poked polls a filter that asked for it, if its connection is still here.
+func (l *Loop) poked(key uint64) {
+	if c := l.Find(key); c != nil && c.ext != nil && c.ext.filter != nil && c.flags&(flagGone|flagMoving) == 0 {
 		l.filtered(c, nil)
 	}
 }

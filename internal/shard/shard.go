@@ -79,6 +79,7 @@ type Loop struct {
 
 	pool   pool
 	timers wheel
+	trimAt int64
 
 	peers []*Loop
 	out   [][]any // mail for the other Loops, posted at the end of the turn
@@ -125,7 +126,13 @@ func (l *Loop) Begin(now int64) {
 		l.now = now
 	}
 	l.timers.start(l.now)
+	if l.now >= l.trimAt { // a burst's buffers go back to the collector, half at a time
+		l.trimAt = l.now + trimEvery
+		l.pool.trim()
+	}
 }
+
+const trimEvery = 10e9 // nanoseconds
 
 // End runs mail and timers, then writes. It reports whether there is more to do at once.
 func (l *Loop) End() (more bool) {
@@ -202,6 +209,9 @@ func (l *Loop) Find(key uint64) *Conn { return l.lookup(uint32(key), uint32(key>
 // open announces a new connection to the Handler.
 func (l *Loop) open(c *Conn) {
 	l.add(c)
+	if c.ext != nil && c.ext.key != nil {
+		c.ext.key.Store(c.Key())
+	}
 	l.h.Open(c)
 }
 
