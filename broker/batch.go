@@ -81,7 +81,9 @@ func (k *core) receive(b *batch) {
 		m.topic, m.expires, m.from, m.qos, m.retain = p.topic, p.expires, p.from, p.qos, p.retain
 		cost += len(m.payload) + parcelCost
 		if p.via != nil {
-			k.deliver(m, &p.via.target, p.mt, p.via)
+			if k.session(p.via.target.To) != nil || !k.reroute(m, p.via) {
+				k.deliver(m, &p.via.target, p.mt, p.via)
+			}
 			continue
 		}
 		targets := p.mt.ByShard[k.id]
@@ -96,6 +98,20 @@ func (k *core) receive(b *batch) {
 	if cap(b.bytes) <= mailLow {
 		k.b.batches.p.Put(b)
 	}
+}
+
+// reroute gives m to another member of a shared subscription when the one that it was
+// sent to has ended meanwhile. It reports false when there is none.
+func (k *core) reroute(m *outgoing, via *xshare) bool {
+	mt := k.matchString(m.topic)
+	for i := range mt.Groups {
+		if g := &mt.Groups[i]; g.Share == via.share && g.Filter == via.filter {
+			k.stats.redistributed++
+			k.routeShared(m, mt, g)
+			return true
+		}
+	}
+	return false
 }
 
 // full tells whether c publishes faster than other shards take.

@@ -53,8 +53,9 @@ func newClient(w *world, i int) *client {
 		c.topics = append(c.topics, fmt.Sprintf("t/%d/%d", i, t))
 	}
 	c.filter = []string{"#", "t/+/0", fmt.Sprintf("t/%d/#", r.IntN(3)), "t/0/0"}[r.IntN(4)]
-	if r.IntN(4) == 0 {
-		c.share = "g"
+	if r.IntN(3) == 0 {
+		c.share, c.filter = "g", "#"
+		c.qos = max(1, c.qos)
 	}
 	w.books.subscriber(c)
 	return c
@@ -170,7 +171,7 @@ func (c *client) publish() {
 	key := fmt.Sprintf("%s/%d", topic, qos)
 	c.next[key]++
 	payload := fmt.Appendf(nil, "%s %d %d ", c.id, qos, c.next[key])
-	payload = append(payload, make([]byte, r.IntN(200))...)
+	payload = append(payload, make([]byte, r.IntN(400))...)
 	m := &session.Message{Topic: topic, Payload: payload, QoS: qos}
 	c.w.res.Published++
 	if qos == 0 {

@@ -16,6 +16,7 @@ type ledger struct {
 	acked  map[message]bool
 	seen   map[receipt]int // deliveries that the receiver counts
 	last   map[stream]int
+	groups map[receipt]int // deliveries by shared subscription; client is its filter
 }
 
 // message names a published message.
@@ -37,7 +38,7 @@ type stream struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{acked: map[message]bool{}, seen: map[receipt]int{}, last: map[stream]int{}}
+	return &ledger{acked: map[message]bool{}, seen: map[receipt]int{}, last: map[stream]int{}, groups: map[receipt]int{}}
 }
 
 func (b *ledger) fail(format string, args ...any) {
@@ -100,6 +101,9 @@ func (b *ledger) delivered(c *client, name string, p *packet.Publish, fresh bool
 	}
 	r := receipt{c.id, message{name, qos, n}}
 	b.seen[r]++
+	if c.share != "" {
+		b.groups[receipt{c.filter, message{name, qos, n}}]++
+	}
 	if qos != 1 && p.QoS != 1 && b.seen[r] > 1 {
 		b.fail("%s: %s %d at QoS %d came twice", c.id, name, n, p.QoS)
 	}
@@ -122,7 +126,6 @@ func (b *ledger) settled(w *world) error {
 		if !ok {
 			return fmt.Errorf("%s %d at QoS %d was never acknowledged", m.topic, m.n, m.qos)
 		}
-		groups := map[string]int{}
 		for _, c := range b.subs {
 			if min(m.qos, c.qos) == 0 || !c.persistent || !topic.Match(c.filter, m.topic) {
 				continue
@@ -132,7 +135,7 @@ func (b *ledger) settled(w *world) error {
 				return fmt.Errorf("%s never got %s %d at QoS %d", c.id, m.topic, m.n, m.qos)
 			}
 		}
-		if err := b.sharedOnce(m, groups); err != nil {
+		if err := b.sharedOnce(m); err != nil {
 			return err
 		}
 	}
@@ -144,23 +147,23 @@ func (b *ledger) settled(w *world) error {
 	return nil
 }
 
-// sharedOnce checks that a message came to one member of each shared subscription. Only
-// groups whose members are all persistent, and take the message above QoS 0, promise it.
-func (b *ledger) sharedOnce(m message, seen map[string]int) error {
-	loose := map[string]bool{}
+// sharedOnce checks that a message came to some member of each shared subscription that
+// promises it: all its members take the message above QoS 0, one of them is persistent,
+// and those that are not take it at QoS 1, so that what they leave goes to others.
+func (b *ledger) sharedOnce(m message) error {
+	promised := map[string]bool{}
 	for _, c := range b.subs {
-		if c.share == "" || !topic.Match(c.filter, m.topic) {
-			continue
+		if c.share != "" && c.persistent && topic.Match(c.filter, m.topic) {
+			promised[c.filter] = true
 		}
-		if !c.persistent || c.qos == 0 {
-			loose[c.filter] = true
-		}
-		seen[c.filter] += b.seen[receipt{c.id, m}]
 	}
-	for filter, n := range seen {
-		switch {
-		case loose[filter]:
-		case n == 0:
+	for _, c := range b.subs {
+		if qos := min(m.qos, c.qos); c.share != "" && (qos == 0 || qos == 2 && !c.persistent) {
+			delete(promised, c.filter)
+		}
+	}
+	for filter := range promised {
+		if b.groups[receipt{filter, m}] == 0 {
 			return fmt.Errorf("no member of %q got %s %d at QoS %d", filter, m.topic, m.n, m.qos)
 		}
 	}

@@ -31,8 +31,8 @@ type Result struct {
 const (
 	steps      = 1500
 	settleMost = 200_000
-	outbound   = 4 << 10 // the broker's OutboundBuffer: small, so that schedules reach it
-	packetMost = 2 << 10
+	outbound   = 1 << 10 // the broker's OutboundBuffer: small, so that schedules reach it
+	packetMost = 1 << 10
 )
 
 // world is one run.
@@ -231,7 +231,7 @@ func (w *world) check() error {
 		return w.books.broken
 	}
 	for _, c := range w.clients {
-		if c.link != nil && !c.link.conn.Moving() && c.link.conn.Pending() > outbound+2*packetMost+4096 {
+		if c.link != nil && !c.link.conn.Moving() && c.link.conn.Pending() > outbound+2*packetMost {
 			return fmt.Errorf("%s: %d bytes wait for a slow reader", c.id, c.link.conn.Pending())
 		}
 	}

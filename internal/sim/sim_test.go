@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("seeds", 2000, "how many schedules to run")
+	seeds = flag.Uint64("seeds", defaultSeeds, "how many schedules to run")
 	seed  = flag.Uint64("seed", 0, "run this one schedule only")
 )
 
