@@ -86,7 +86,7 @@ func settings() []setting {
 			parse:  parseAdmin,
 			format: formatAdmin,
 		},
-		text("data", "keep sessions and messages in `DIR` (default $XDG_STATE_HOME/wirebird, /var/lib/wirebird for root)",
+		text("data", "keep what must survive in `DIR` (default $XDG_STATE_HOME/wirebird, /var/lib/wirebird for root)",
 			func(c *Config) *string { return &c.Data }),
 		boolean("in_memory", "keep nothing on disk", func(c *Config) *bool { return &c.InMemory }),
 		boolean("allow_anonymous", "admit clients without a password from other machines",

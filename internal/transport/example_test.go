@@ -12,7 +12,7 @@ func ExampleParseListen() {
 	_, err = transport.ParseListen("http://localhost")
 	fmt.Println(err)
 	// Output:
-	// tls://[::1]:8883?proxy=true true true true <nil>
+	// tls://[::1]:8883?proxy=true true true false <nil>
 	// listen address "http://localhost": unknown scheme "http", use one of tcp, tls, ws, wss and unix
 }
 

@@ -207,8 +207,11 @@ func (u URL) scheme() string {
 }
 
 // Loopback reports whether only this machine can connect: a loopback address,
-// the name localhost, or a Unix socket.
+// the name localhost, or a Unix socket, and no proxy that brings in the outside.
 func (u URL) Loopback() bool {
+	if u.Proxy {
+		return false
+	}
 	if u.Network == "unix" {
 		return true
 	}

@@ -1,0 +1,150 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/coder/websocket"
+)
+
+// target is where and how to connect, from Options.URL.
+type target struct {
+	network, address string // for a net.Dialer
+	host             string // for the certificate
+	tls              bool
+	websocket        string // URL of the handshake, empty for none
+	user             *url.Userinfo
+}
+
+// scheme is what a URL scheme means.
+type scheme struct {
+	port           string
+	tls, websocket bool
+}
+
+func schemeOf(name string) (scheme, bool) {
+	switch name {
+	case "mqtt", "tcp":
+		return scheme{port: "1883"}, true
+	case "mqtts", "tls", "ssl":
+		return scheme{port: "8883", tls: true}, true
+	case "ws":
+		return scheme{port: "80", websocket: true}, true
+	case "wss":
+		return scheme{port: "443", tls: true, websocket: true}, true
+	}
+	return scheme{}, false
+}
+
+func parseURL(s string) (*target, error) {
+	u, err := url.Parse(cmp.Or(s, "mqtt://localhost"))
+	if err != nil {
+		return nil, fmt.Errorf("options: URL: %w", err)
+	}
+	if u.Scheme == "unix" {
+		path := u.Host + u.Path // unix:relative has no authority
+		if path = cmp.Or(path, u.Opaque); path == "" {
+			return nil, fmt.Errorf("options: URL %q has no path", u.Redacted())
+		}
+		return &target{network: "unix", address: path, host: "localhost", user: u.User}, nil
+	}
+	sc, ok := schemeOf(u.Scheme)
+	if !ok {
+		return nil, fmt.Errorf("options: URL %q: the scheme must be mqtt, mqtts, tcp, tls, ws, wss or unix", u.Redacted())
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("options: URL %q has no host", u.Redacted())
+	}
+	t := &target{
+		network: "tcp",
+		address: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), sc.port)),
+		host:    u.Hostname(),
+		tls:     sc.tls,
+		user:    u.User,
+	}
+	if sc.websocket {
+		ws := *u
+		ws.User, ws.Path = nil, cmp.Or(u.Path, "/mqtt")
+		t.websocket = ws.String()
+	}
+	return t, nil
+}
+
+// credentials fills in what the URL says and the options do not.
+func (t *target) credentials(o *Options) {
+	if t.user == nil || o.Username != "" || o.Password != nil {
+		return
+	}
+	o.Username = t.user.Username()
+	if pw, ok := t.user.Password(); ok {
+		o.Password = []byte(pw)
+	}
+}
+
+// dial opens the connection up to where MQTT begins.
+func (t *target) dial(ctx context.Context, o *Options) (net.Conn, error) {
+	open := o.Dial
+	if open == nil {
+		open = func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, t.network, t.address)
+		}
+	}
+	if t.websocket != "" {
+		return t.dialWebSocket(ctx, o, open)
+	}
+	nc, err := open(ctx)
+	if err != nil || !t.tls {
+		return nc, err
+	}
+	secure := tls.Client(nc, t.tlsConfig(o))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+func (t *target) tlsConfig(o *Options) *tls.Config {
+	c := o.TLS.Clone() // nil stays nil
+	if c == nil {
+		c = &tls.Config{}
+	}
+	c.ServerName = cmp.Or(c.ServerName, t.host)
+	return c
+}
+
+func (t *target) dialWebSocket(ctx context.Context, o *Options, open func(context.Context) (net.Conn, error)) (net.Conn, error) {
+	transport := &http.Transport{
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return open(ctx) },
+		TLSClientConfig: t.tlsConfig(o),
+	}
+	ws, _, err := websocket.Dial(ctx, t.websocket, &websocket.DialOptions{
+		HTTPClient:   &http.Client{Transport: transport},
+		HTTPHeader:   o.Header,
+		Subprotocols: []string{"mqtt"}, // [MQTT-6.0.0-3]
+	})
+	transport.CloseIdleConnections()
+	if err != nil {
+		return nil, err
+	}
+	if ws.Subprotocol() != "mqtt" {
+		ws.CloseNow()
+		return nil, fmt.Errorf("server at %s did not choose the WebSocket subprotocol mqtt", t.websocket)
+	}
+	return webSocketConn{websocket.NetConn(context.WithoutCancel(ctx), ws, websocket.MessageBinary), ws}, nil
+}
+
+// webSocketConn closes at once: MQTT has its own farewell, and the closing
+// handshake would wait for a peer that may be gone.
+type webSocketConn struct {
+	net.Conn
+	ws *websocket.Conn
+}
+
+func (c webSocketConn) Close() error { return c.ws.CloseNow() }

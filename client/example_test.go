@@ -1,0 +1,138 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"testing"
+
+	"github.com/wirebird/wirebird/client"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// echo is a server that grants everything and returns each message to its
+// sender. It stands for a broker where there is none.
+func echo(context.Context) (net.Conn, error) {
+	near, far := net.Pipe()
+	go func() {
+		defer far.Close()
+		out := make(chan packet.Packet, 100)
+		defer close(out)
+		go func() {
+			for p := range out {
+				if _, err := far.Write(p.Append(nil, packet.V5)); err != nil {
+					return
+				}
+			}
+		}()
+		r := packet.NewReader(far, packet.V5, 0)
+		for {
+			p, err := r.ReadPacket()
+			if err != nil {
+				return
+			}
+			switch p := packet.Clone(p).(type) {
+			case *packet.Connect:
+				out <- &packet.Connack{}
+			case *packet.Subscribe:
+				out <- &packet.Suback{ID: p.ID, Codes: make([]packet.ReasonCode, len(p.Filters))}
+			case *packet.Unsubscribe:
+				out <- &packet.Unsuback{ID: p.ID, Codes: make([]packet.ReasonCode, len(p.Filters))}
+			case *packet.Publish:
+				if p.QoS > 0 {
+					out <- &packet.Puback{ID: p.ID}
+				}
+				p.QoS, p.ID = 0, 0
+				out <- p
+			case *packet.Disconnect:
+				return
+			}
+		}
+	}()
+	return near, nil
+}
+
+func Example() {
+	ctx := context.Background()
+	arrived := make(chan *client.Message)
+	c, err := client.Connect(ctx, client.Options{
+		URL:       "mqtt://localhost",
+		Dial:      echo, // leave it out to reach a broker
+		OnMessage: func(_ *client.Client, m *client.Message) { arrived <- m },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Subscribe(ctx, client.Subscription{Filter: "sensors/#", QoS: 1}); err != nil {
+		log.Fatal(err)
+	}
+	err = c.Publish(ctx, client.Message{
+		Topic:      "sensors/kitchen",
+		Payload:    []byte("21.5"),
+		QoS:        1,
+		Properties: client.Properties{User: []client.User{{Key: "unit", Value: "°C"}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := <-arrived
+	fmt.Printf("%s %s %s\n", m.Topic, m.Payload, m.Properties.User[0].Value)
+	// Output: sensors/kitchen 21.5 °C
+}
+
+func ExamplePublishOnce() {
+	err := client.PublishOnce(context.Background(), client.Options{Dial: echo},
+		client.Message{Topic: "a", Payload: []byte("1")},
+		client.Message{Topic: "b", Payload: []byte("2"), QoS: 1})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleClient_PublishAsync() {
+	ctx := context.Background()
+	c, err := client.Connect(ctx, client.Options{Dial: echo})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	var tokens []*client.Token
+	for i := range 3 {
+		t, err := c.PublishAsync(ctx, client.Message{Topic: "t", Payload: fmt.Append(nil, i), QoS: 1})
+		if err != nil {
+			log.Fatal(err)
+		}
+		tokens = append(tokens, t)
+	}
+	for _, t := range tokens {
+		fmt.Println(t.PacketID(), t.Wait(ctx))
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
+	// 3 <nil>
+}
+
+func BenchmarkPublish(b *testing.B) {
+	for qos := range byte(2) {
+		b.Run(fmt.Sprint("QoS", qos), func(b *testing.B) {
+			c, err := client.Connect(b.Context(), client.Options{Dial: echo})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			m := client.Message{Topic: "a/b", Payload: make([]byte, 64), QoS: qos}
+			b.ReportAllocs()
+			var last *client.Token
+			for b.Loop() {
+				if last, err = c.PublishAsync(b.Context(), m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := last.Wait(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}

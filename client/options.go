@@ -1,0 +1,291 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/wirebird/wirebird/packet"
+	"github.com/wirebird/wirebird/topic"
+)
+
+// Defaults of Options.
+const (
+	defaultKeepAlive      = time.Minute
+	defaultConnectTimeout = 10 * time.Second
+	defaultMaxQueued      = 1000
+	defaultQueueSize      = 1000
+	defaultReconnectMin   = time.Second
+	defaultReconnectMax   = 2 * time.Minute
+)
+
+// Options says how to connect and what to call. Only URL or Dial is needed.
+type Options struct {
+	// URL names the server: mqtt:// or tcp:// (port 1883), mqtts:// or tls://
+	// (8883), ws:// (80), wss:// (443), unix:///path. A WebSocket URL without a
+	// path means /mqtt. A user and password in it are used when Username and
+	// Password are empty. Empty means mqtt://localhost.
+	URL string
+	// ClientID is the Client Identifier. Empty lets the server assign one; MQTT
+	// 3.1 has no such thing, so there it is made of random letters.
+	ClientID string
+	// Version of the protocol. 0 means 5.0.
+	Version packet.Version
+	// CleanStart throws away the session the server has from an earlier
+	// connection. In MQTT 3.x it also ends the session with every connection,
+	// and is implied by an empty ClientID. A reconnection of MQTT 5.0 never asks
+	// for it.
+	CleanStart bool
+	// KeepAlive is the longest silence, in whole seconds up to 65,535. 0 means
+	// one minute, less than 0 none. The server may set another.
+	KeepAlive time.Duration
+	// SessionExpiry is how long the server keeps the session after the
+	// connection ended, in whole seconds. Less than 0 means forever. MQTT 5.0 only.
+	SessionExpiry time.Duration
+	// Username is sent when it is not empty.
+	Username string
+	// Password is sent when it is not nil. MQTT 3.x wants a Username with it.
+	Password []byte
+	// Will is published by the server when the connection ends without a
+	// DISCONNECT. nil means none.
+	Will *Message
+	// TLS configures mqtts, tls and wss. nil means the system's certificates.
+	// An empty ServerName means the URL's host.
+	TLS *tls.Config
+	// Dial replaces the opening of the network connection. TLS and WebSocket
+	// still go on top, as URL says.
+	Dial func(context.Context) (net.Conn, error)
+	// Header goes with the WebSocket handshake.
+	Header http.Header
+	// ConnectTimeout is for one attempt, from dialing to CONNACK. 0 means 10 s.
+	ConnectTimeout time.Duration
+	// ReceiveMax is how many QoS 1 and QoS 2 messages the server may send
+	// before the first is acknowledged. 0 means 65,535. MQTT 5.0 only.
+	ReceiveMax uint16
+	// MaxPacketSize is the largest packet accepted, in bytes, fixed header
+	// included. 0 means what the protocol allows, 256 MiB. The server is told
+	// in MQTT 5.0; a larger packet ends the connection.
+	MaxPacketSize uint32
+	// TopicAliasMax is the highest Topic Alias the server may use. 0 means none.
+	TopicAliasMax uint16
+	// RequestResponse asks the server for Response Information.
+	RequestResponse bool
+	// NoProblemInfo asks the server to leave out Reason Strings and User
+	// Properties where the standard lets it.
+	NoProblemInfo bool
+	// UserProperties go with CONNECT.
+	UserProperties []User
+	// Auth makes the connection use enhanced authentication. MQTT 5.0 only.
+	Auth Authenticator
+	// MaxInflight limits the QoS 1 and QoS 2 messages that are sent and not yet
+	// acknowledged, below what the server allows. 0 means as the server allows.
+	MaxInflight int
+	// MaxQueued limits the messages accepted by Publish and PublishAsync and not
+	// yet completed. More have to wait. 0 means 1,000.
+	MaxQueued int
+	// QueueSize limits the messages that wait for OnMessage; see the package
+	// comment for what happens when it is full. 0 means 1,000.
+	QueueSize int
+	// Reconnect says how to come back after a lost connection.
+	Reconnect ReconnectOptions
+	// Logger receives what no caller is told. nil means none.
+	Logger *slog.Logger
+
+	// OnConnect, OnDisconnect and OnMessage run one at a time on a goroutine of
+	// their own, in the order things happened. They may call anything but Close.
+
+	// OnConnect is called after every accepted connection, the first included.
+	OnConnect func(*Client, Connack)
+	// OnDisconnect is called after every connection, with what ended it; nil
+	// means Disconnect or Close.
+	OnDisconnect func(*Client, error)
+	// OnMessage is called for each message. The message is its to keep. It is
+	// acknowledged when OnMessage returns.
+	OnMessage func(*Client, *Message)
+
+	// Trace is called with each packet before it is written and after it was
+	// read. It runs on the goroutines that serve the connection, must not block
+	// and must not keep the packet; packet.Clone can.
+	Trace func(sent bool, p packet.Packet)
+}
+
+// ReconnectOptions says how a lost connection is made again. The wait before an
+// attempt is random between Min and a limit that doubles from Min up to Max, so
+// that many clients of one server do not come back at once.
+type ReconnectOptions struct {
+	Min time.Duration // 0 means 1 s
+	Max time.Duration // 0 means 2 min
+	Off bool          // the first lost connection ends the client
+}
+
+// Authenticator takes part in enhanced authentication (§4.12). It is used by
+// one connection attempt at a time.
+type Authenticator interface {
+	// Method is the Authentication Method.
+	Method() string
+	// Start begins an exchange and returns the first Authentication Data.
+	Start() []byte
+	// Step answers the server's Authentication Data. It is also called with
+	// the data of a CONNACK, if there is any; its answer is not sent then.
+	Step(in []byte) (out []byte, err error)
+}
+
+// Connack is the server's answer to CONNECT.
+type Connack struct {
+	Code           packet.ReasonCode
+	SessionPresent bool
+	Properties     packet.Properties
+}
+
+// User is one User Property.
+type User struct {
+	Key, Value string
+}
+
+// Subscription asks for the messages whose topic matches Filter.
+type Subscription struct {
+	Filter            string
+	QoS               byte // the highest wanted
+	NoLocal           bool // not the messages this client published
+	RetainAsPublished bool // keep the retain flag as it was published
+	RetainHandling    byte // retained messages: 0 send, 1 send if new, 2 do not
+	// ID is the Subscription Identifier. 0 means none.
+	ID uint32
+	// User goes with the SUBSCRIBE packet.
+	User []User
+}
+
+// withDefaults returns o with every zero value replaced by what it means, or
+// an error that names the field which makes no sense.
+func (o Options) withDefaults() (Options, error) {
+	if o.Version == 0 {
+		o.Version = packet.V5
+	}
+	if o.ClientID == "" && o.Version != packet.V5 {
+		o.CleanStart = true // [MQTT-3.1.3-7] of 3.1.1
+		if o.Version == packet.V31 {
+			o.ClientID = "wirebird-" + rand.Text()[:14] // 3.1 allows 23 characters
+		}
+	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.KeepAlive = cmp.Or(o.KeepAlive, defaultKeepAlive)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
+	o.MaxQueued = cmp.Or(o.MaxQueued, defaultMaxQueued)
+	o.QueueSize = cmp.Or(o.QueueSize, defaultQueueSize)
+	o.Reconnect.Min = cmp.Or(o.Reconnect.Min, defaultReconnectMin)
+	o.Reconnect.Max = cmp.Or(o.Reconnect.Max, max(defaultReconnectMax, o.Reconnect.Min))
+	return o, o.check()
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Version < packet.V31 || o.Version > packet.V5:
+		return fmt.Errorf("options: Version %d is none of 3, 4 and 5", o.Version)
+	case o.KeepAlive > math.MaxUint16*time.Second:
+		return fmt.Errorf("options: KeepAlive %v is over 65535 s", o.KeepAlive)
+	case o.Version != packet.V5 && o.Password != nil && o.Username == "":
+		return errors.New("options: Password needs a Username in MQTT 3.x")
+	case o.Version != packet.V5 && o.Auth != nil:
+		return errors.New("options: Auth needs Version 5.0")
+	case o.MaxInflight < 0 || o.MaxQueued < 0 || o.QueueSize < 0:
+		return errors.New("options: MaxInflight, MaxQueued and QueueSize cannot be less than 0")
+	case o.Reconnect.Min < 0 || o.Reconnect.Max < o.Reconnect.Min:
+		return fmt.Errorf("options: Reconnect.Max %v is less than Min %v", o.Reconnect.Max, o.Reconnect.Min)
+	}
+	if o.Will != nil {
+		if err := o.Will.check(); err != nil {
+			return fmt.Errorf("options: Will: %w", err)
+		}
+	}
+	return nil
+}
+
+// keepAliveSeconds is what CONNECT says.
+func (o *Options) keepAliveSeconds() uint16 {
+	if o.KeepAlive < 0 {
+		return 0
+	}
+	return uint16((o.KeepAlive + time.Second - 1) / time.Second)
+}
+
+// seconds converts to the protocol's four bytes; less than 0 and what does not
+// fit become the largest, which means forever where there is a forever.
+func seconds(d time.Duration) uint32 {
+	if d < 0 || d/time.Second > math.MaxUint32 {
+		return math.MaxUint32
+	}
+	return uint32(d / time.Second)
+}
+
+// connectPacket builds CONNECT; reconnect is false only the first time.
+func (o *Options) connectPacket(clientID string, reconnect bool) *packet.Connect {
+	p := &packet.Connect{
+		Version:     o.Version,
+		CleanStart:  o.CleanStart && (o.Version != packet.V5 || !reconnect),
+		KeepAlive:   o.keepAliveSeconds(),
+		ClientID:    []byte(clientID),
+		HasUsername: o.Username != "",
+		HasPassword: o.Password != nil,
+		Username:    []byte(o.Username),
+		Password:    o.Password,
+	}
+	if o.Will != nil {
+		p.Will = &packet.Will{QoS: o.Will.QoS, Retain: o.Will.Retain, Topic: []byte(o.Will.Topic), Payload: o.Will.Payload}
+		if o.Version == packet.V5 {
+			o.Will.Properties.encode(&p.Will.Properties, true)
+		}
+	}
+	if o.Version != packet.V5 {
+		return p
+	}
+	pr := &p.Properties
+	put := func(set bool, id packet.PropertyID) {
+		if set {
+			pr.Mark(id)
+		}
+	}
+	pr.SessionExpiry = seconds(o.SessionExpiry)
+	put(pr.SessionExpiry != 0, packet.PropSessionExpiry)
+	pr.ReceiveMax = o.ReceiveMax
+	put(o.ReceiveMax != 0, packet.PropReceiveMax)
+	pr.MaxPacketSize = o.MaxPacketSize
+	put(o.MaxPacketSize != 0, packet.PropMaxPacketSize)
+	pr.TopicAliasMax = o.TopicAliasMax
+	put(o.TopicAliasMax != 0, packet.PropTopicAliasMax)
+	if o.RequestResponse {
+		pr.RequestResponse = 1
+		pr.Mark(packet.PropRequestResponse)
+	}
+	put(o.NoProblemInfo, packet.PropRequestProblem) // its value is 0
+	encodeUser(pr, o.UserProperties)
+	if o.Auth != nil {
+		pr.AuthMethod = []byte(o.Auth.Method())
+		pr.Mark(packet.PropAuthMethod)
+		if data := o.Auth.Start(); data != nil {
+			pr.AuthData = data
+			pr.Mark(packet.PropAuthData)
+		}
+	}
+	return p
+}
+
+func (s *Subscription) check() error {
+	if s.QoS > 2 {
+		return fmt.Errorf("subscribe to %q: QoS %d is none of 0, 1 and 2", s.Filter, s.QoS)
+	}
+	if s.RetainHandling > 2 {
+		return fmt.Errorf("subscribe to %q: RetainHandling %d is none of 0, 1 and 2", s.Filter, s.RetainHandling)
+	}
+	if err := topic.CheckFilter(s.Filter); err != nil {
+		return fmt.Errorf("subscribe to %q: %w", s.Filter, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/server"
+)
+
+func newConfig(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check and show the settings of the broker",
+		Args:  noCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigCheck(s), newConfigShow(s))
+	return cmd
+}
+
+func newConfigCheck(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Tell whether the broker would start with these settings",
+		Long: `Tell whether the broker would start with these settings.
+
+It reads the configuration as 'wirebird serve' does, with the same flags, and the
+files of users and certificates that it names. It opens no address. It prints ok
+and exits with 0, or prints each mistake in a line of its own and exits with 1.`,
+		Example: `  wirebird config check
+  wirebird config check --config /etc/wirebird/wirebird.yaml`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := config.Load(configSources(cmd.Flags()))
+			if err != nil {
+				return err
+			}
+			if _, err := server.New(cfg, slog.New(slog.DiscardHandler), readVersion(debug.ReadBuildInfo()).Version); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.out, "ok")
+			return err
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}
+
+func newConfigShow(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print the settings that hold, and where each comes from",
+		Long: `Print the settings that hold, and where each comes from.
+
+The output is a configuration file. With a mistake in the settings it shows what
+could be read, tells the mistake on standard error and exits with 1.`,
+		Example: `  wirebird config show
+  wirebird config show --config wirebird.yaml --log-level debug
+  wirebird config show > wirebird.yaml`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, origins, mistake := config.Load(configSources(cmd.Flags()))
+			return errors.Join(config.Show(s.out, cfg, origins), mistake)
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wirebird/wirebird/client"
+)
+
+// at is the time of all messages here: a Sunday, day 58, in ISO week 8.
+func at() time.Time {
+	return time.Date(2022, 2, 27, 15, 4, 5, 123456789, time.FixedZone("CET", 3600))
+}
+
+func sample() *client.Message {
+	return &client.Message{
+		Topic: "a/ä", Payload: []byte(`{"n": 1}`), QoS: 1, Retain: true, PacketID: 42,
+		Properties: client.Properties{
+			PayloadFormat: 1, MessageExpiry: 90 * time.Second, ContentType: "text/plain", ResponseTopic: "r",
+			CorrelationData: []byte("c\x00d"), TopicAlias: 3, SubscriptionIDs: []uint32{7, 8},
+			User: []client.User{{Key: "k", Value: "v"}, {Key: "k", Value: "<w>"}},
+		},
+	}
+}
+
+func format(f string, m *client.Message) (string, string) {
+	var out, errOut bytes.Buffer
+	p := printer{w: &out, err: &errOut, format: f}
+	if err := p.print(m, at()); err != nil {
+		return "", err.Error()
+	}
+	return out.String(), errOut.String()
+}
+
+func TestFormatsPrintTheirParameters(t *testing.T) {
+	for f, want := range map[string]string{
+		"%t %p":                `a/ä {"n": 1}`,
+		"%x|%X":                "7b226e223a20317d|7B226E223A20317D",
+		"%l %q %r %m":          "8 1 1 42",
+		"%A|%C|%E|%F|%R|%S":    "3|text/plain|90|1|r|7 8",
+		"%D":                   "c\x00d",
+		"%P":                   "k:v k:<w>",
+		"%I|%U":                "2022-02-27T15:04:05+0100|1645970645.123456789",
+		"%%@@\\\\":             "%@\\",
+		`\0\a\e\n\r\t\v`:       "\x00\a\x1b\n\r\t\v",
+		"%8t|%-8t|%.1t":        "     a/ä|a/ä     |a",
+		"%08l|%-08l|%8l":       "00000008|8       |       8",
+		"%20.4C|%.10I":         "                text|2022-02-27",
+		"%10p|%010p":           `  {"n": 1}|00{"n": 1}`,
+		"@Y-@m-@d @H:@M:@S.@N": "2022-02-27 15:04:05.123456789",
+		"@a @A @b @B @e @j":    "Sun Sunday Feb February 27 058",
+		"@C @y @D @F @T @R":    "20 22 02/27/22 2022-02-27 15:04:05 15:04",
+		"@I @l @k @p @P @r":    "03  3 15 PM pm 03:04:05 PM",
+		"@G @g @V @U @W":       "2022 22 08 09 08",
+		"@u @w @s @z @Z@n@t":   "7 0 1645970645 +0100 CET\n\t",
+		"@c|@x|@X|@h|@?":       "Sun Feb 27 15:04:05 2022|02/27/22|15:04:05|Feb|@?",
+	} {
+		if err := checkFormat(f); err != nil {
+			t.Errorf("%q: %v", f, err)
+		}
+		if got, errOut := format(f, sample()); got != want || errOut != "" {
+			t.Errorf("%q: got %q, want %q (%s)", f, got, want, errOut)
+		}
+	}
+}
+
+func TestMissingPropertiesPrintAsNothing(t *testing.T) {
+	if got, _ := format("[%A%C%D%E%F%P%R%S%3E]", &client.Message{Topic: "t"}); got != "[   ]" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFloatsAreDecoded(t *testing.T) {
+	single := &client.Message{Topic: "t", Payload: []byte{0, 0, 0x40, 0x3f}}
+	double := &client.Message{Topic: "t", Payload: []byte{0, 0, 0, 0, 0, 0, 0xe8, 0x3f}}
+	if got, errOut := format("%f %.2f %8.1f", single); got != "0.750000 0.75      0.8" || errOut != "" {
+		t.Errorf("got %q, %q", got, errOut)
+	}
+	if got, errOut := format("%d", double); got != "0.750000" || errOut != "" {
+		t.Errorf("got %q, %q", got, errOut)
+	}
+	if got, errOut := format("%d", single); got != "" || !strings.Contains(errOut, "double") {
+		t.Errorf("got %q, %q", got, errOut)
+	}
+	if _, errOut := format("%f", double); !strings.Contains(errOut, "float") {
+		t.Errorf("got %q", errOut)
+	}
+}
+
+func TestMessagesPrintAsJSON(t *testing.T) {
+	const head = `{"tst":"2022-02-27T15:04:05.123456+0100","topic":"a/ä","qos":1,"retain":1,"payloadlen":8,"mid":42,` +
+		`"properties":{"payload-format-indicator":1,"message-expiry-interval":90,"content-type":"text/plain",` +
+		`"response-topic":"r","correlation-data":"c\u0000d","subscription-identifier":[7,8],"topic-alias":3,` +
+		`"user-properties":{"k":"v","k":"<w>"}},"payload":`
+	if got, _ := format("%j", sample()); got != head+`"{\"n\": 1}"}` {
+		t.Errorf("%%j: got %s", got)
+	}
+	if got, _ := format("%J", sample()); got != head+`{"n":1}}` {
+		t.Errorf("%%J: got %s", got)
+	}
+	binary := &client.Message{Topic: "t", Payload: []byte{0xff, 0}}
+	if got, _ := format("%j", binary); got != `{"tst":"2022-02-27T15:04:05.123456+0100","topic":"t","qos":0,"retain":0,"payloadlen":2,"payload_base64":"/wA="}` {
+		t.Errorf("binary: got %s", got)
+	}
+	if got, errOut := format("%J", binary); got != "" || errOut != "Error: Message payload is not valid JSON on topic t.\n" {
+		t.Errorf("binary: got %s, %q", got, errOut)
+	}
+}
+
+// FuzzFormat: what checkFormat accepts prints without an error, and %j is
+// always one JSON object.
+func FuzzFormat(f *testing.F) {
+	for _, s := range []string{"%t %p", "%08l@Y\\n", "%-5.3C%%", "%99999p", "@", "%", `\q`} {
+		f.Add(s, []byte("payload"))
+	}
+	f.Fuzz(func(t *testing.T, s string, payload []byte) {
+		m := sample()
+		m.Payload = payload
+		if checkFormat(s) == nil {
+			var out, errOut bytes.Buffer
+			p := printer{w: &out, err: &errOut, format: s}
+			if err := p.print(m, at()); err != nil {
+				t.Errorf("%q: %v", s, err)
+			}
+			if limit := len(s) * (maxWidth + 1000 + 6*len(payload)); out.Len() > limit {
+				t.Errorf("%q printed %d bytes", s, out.Len())
+			}
+		}
+		if got, _ := format("%j", m); !json.Valid([]byte(got)) {
+			t.Errorf("payload %q printed as %s", payload, got)
+		}
+	})
+}
+
+// FuzzURL: --url is refused, or gives a host and leaves the topic as it is.
+func FuzzURL(f *testing.F) {
+	for _, s := range []string{"mqtt://h/t", "mqtts://u:p%40@[::1]:99/a/#", "ws://h", "wss://@h:0/"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		c := connection{url: s}
+		var o client.Options
+		if c.parseURL(&o) != nil {
+			return
+		}
+		if c.host == "" || c.port < 0 || c.port > 65535 || !strings.HasSuffix(s, c.urlTopic) {
+			t.Errorf("%q: %+v", s, c)
+		}
+	})
+}
+
+func TestURLsAreTakenApart(t *testing.T) {
+	for in, want := range map[string]struct {
+		url, user, topic string
+	}{
+		"mqtt://h/a/b":            {"mqtt://h:1883", "", "a/b"},
+		"mqtts://h":               {"mqtts://h:8883", "", ""},
+		"mqtt://u:p%40s:s@h:99/#": {"mqtt://h:99", "u p@s:s", "#"},
+		"ws://h:80/a?b":           {"ws://h:80/mqtt", "", "a?b"},
+		"wss://[::1]:443/t":       {"wss://[::1]:443/mqtt", "", "t"},
+		"mqtt://only%user@h/":     {"mqtt://h:1883", "only%user ", ""},
+	} {
+		p := &pub{}
+		cmd := newPub(streams{})
+		p.connection = connection{url: in, wsPath: "/mqtt"}
+		var o client.Options
+		if err := p.server(cmd, &o); err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		user := ""
+		if o.Username != "" {
+			user = o.Username + " " + string(o.Password)
+		}
+		if o.URL != want.url || user != want.user || p.urlTopic != want.topic {
+			t.Errorf("%s: got %s, %q, topic %q", in, o.URL, user, p.urlTopic)
+		}
+	}
+}
+
+func BenchmarkPrint(b *testing.B) {
+	for _, f := range []string{"%t %p", "%j"} {
+		b.Run(f, func(b *testing.B) {
+			var out bytes.Buffer
+			p := printer{w: &out, err: &out, format: f, newline: true}
+			m, now := sample(), at()
+			b.ReportAllocs()
+			for b.Loop() {
+				out.Reset()
+				if err := p.print(m, now); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/config"
+)
+
+// In the package, because a test cannot choose the limits of its process.
+func TestConnectionsFollowTheFileDescriptors(t *testing.T) {
+	for name, tt := range map[string]struct{ want, files, limit int }{
+		"chosen":            {500, 1024, 500},
+		"chosen, no limit":  {500, 0, 500},
+		"derived":           {0, 1024, 960},
+		"no limit":          {0, 0, 0},
+		"hardly any":        {0, 40, 1},
+		"more than we take": {0, 1<<31 - 1, 1 << 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := connectionLimit(tt.want, tt.files); got != tt.limit {
+				t.Errorf("%d connections; want %d", got, tt.limit)
+			}
+		})
+	}
+}
+
+func TestMoreConnectionsThanFileDescriptorsIsWarnedAbout(t *testing.T) {
+	for _, tt := range []struct {
+		want, files int
+		warned      bool
+	}{{1000, 1024, true}, {960, 1024, false}, {1000, 0, false}, {0, 1024, false}} {
+		cfg := config.Default()
+		cfg.InMemory = true
+		cfg.Limits.MaxConnections = tt.want
+		var out strings.Builder
+		s, err := New(cfg, slog.New(slog.NewTextHandler(&out, nil)), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := s.brokerOptions(tt.files)
+		if warned := strings.Contains(out.String(), "max_connections"); warned != tt.warned {
+			t.Errorf("%d connections with %d files: warned is %v; want %v", tt.want, tt.files, warned, tt.warned)
+		}
+		if o.Shards != min(runtime.GOMAXPROCS(0), 64) || o.SysInterval != cfg.SysInterval {
+			t.Errorf("%d shards and $SYS each %v", o.Shards, o.SysInterval)
+		}
+	}
+}
+
+// Defaults of the configuration are those that the broker documents; what differs is a
+// decision that one of the two has missed.
+func TestDefaultsAreTheBrokers(t *testing.T) {
+	cfg := config.Default()
+	cfg.InMemory = true
+	s, err := New(cfg, slog.New(slog.DiscardHandler), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.brokerOptions(0).Limits
+	want := broker.Limits{
+		MaxPacketSize: 1 << 20, MaxTopicLevels: 128, MaxClientIDLength: 1024, MaxSubscriptions: 10_000,
+		MaxInflight: 256, ReceiveMaximum: 1024, TopicAliasMaximum: 32, MaxQueuedMessages: 1_000_000,
+		MaxQueuedBytes: 256 << 20, MaxRetainedMessages: 1_000_000, OutboundBuffer: 1 << 20,
+		HandshakeTimeout: cfg.Limits.HandshakeTimeout, MaxQoS: 2,
+	}
+	if got != want {
+		t.Errorf("limits are %+v; want %+v", got, want)
+	}
+}
+
+func TestReadinessBeforeTheListenersAreOpen(t *testing.T) {
+	cfg := config.Default()
+	cfg.InMemory, cfg.Admin = true, "127.0.0.1:0"
+	cfg.Listen = []config.Listener{{URL: "tcp://127.0.0.1:0"}}
+	s, err := New(cfg, slog.New(slog.DiscardHandler), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.readyz(w, nil)
+	if w.Code != http.StatusServiceUnavailable || !strings.HasPrefix(w.Body.String(), "starting: waiting for ") {
+		t.Errorf("%d %q; want 503 and what it waits for", w.Code, w.Body)
+	}
+}
