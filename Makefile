@@ -1,0 +1,46 @@
+# What a developer and CI run. `make help` lists the targets.
+
+TIME  ?= 1m
+SEEDS ?= 10000
+BENCH ?= .
+
+PORTABLE := -tags wirebird_goroutine
+
+.PHONY: help build run test test-deps check cross test-goroutine fuzz bench sim
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/wirebird
+	CGO_ENABLED=0 go build -trimpath -o bin/wirebird ./cmd/wirebird
+
+run: build ## build and start a broker with its defaults
+	bin/wirebird serve
+
+# The race run comes last: the lines of go test itself close the output.
+test: test-deps check cross test-goroutine ## everything CI checks
+	go test -race -timeout 14m ./...
+
+test-deps: ## install the clients the interop tests use
+	scripts/test-deps.sh
+
+check: ## gofmt and go vet, for both drivers
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt these files:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go vet $(PORTABLE) ./...
+
+cross: ## build for the other systems
+	CGO_ENABLED=0 GOOS=darwin go build ./...
+	CGO_ENABLED=0 GOOS=windows go build ./...
+
+test-goroutine: ## test the broker on the portable driver
+	go test $(PORTABLE) ./broker/... ./internal/shard/... ./test/...
+
+fuzz: ## run each fuzz target for TIME (1m)
+	scripts/fuzz.sh $(TIME)
+
+bench: ## run the benchmarks that match BENCH (all)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+sim: ## run SEEDS schedules of the simulation (10000)
+	go test -count=1 -timeout 0 ./internal/sim -seeds $(SEEDS)
