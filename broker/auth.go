@@ -82,7 +82,15 @@ func (k *core) authStep(c *client, data []byte) {
 		k.fail(c, err)
 		return
 	}
-	k.accept(c, &p, &props)
+	v := k.askWill(c, &p)
+	switch {
+	case v.work != nil: // there is no packet to come back to: see Hooks.Publish
+		k.refuse(c, packet.ImplementationSpecificError, "")
+	case v.Code >= 0x80:
+		k.refuse(c, packet.NotAuthorized, v.Reason)
+	default:
+		k.accept(c, &p, &props)
+	}
 }
 
 func authCode(err error) packet.ReasonCode {

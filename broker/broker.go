@@ -150,6 +150,9 @@ func (b *Broker) home(clientID []byte) int {
 
 // each runs fn on every shard, in its turn, and waits for all.
 func (b *Broker) each(ctx context.Context, fn func(k *core)) error {
+	if state := b.state.Load(); state == stateNew || state == stateStopped {
+		return errNotRunning // nobody would answer
+	}
 	done := make(chan struct{}, len(b.cores))
 	for _, k := range b.cores {
 		k.l.Post(func() {

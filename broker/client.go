@@ -21,7 +21,7 @@ type client struct {
 	due       int64    // handshake: unix nanoseconds
 	keepAlive int64    // nanoseconds of silence allowed; 0 any
 	maxPacket uint32   // 0: any
-	unacked   uint16   // QoS 1 and 2 messages whose acknowledgement waits for the journal
+	unacked   uint16   // QoS 1 messages whose PUBACK waits for the journal
 	version   packet.Version
 	state     connState
 	quiet     bool // Request Problem Information 0
@@ -42,6 +42,7 @@ const (
 type rare struct {
 	answer   *Verdict // of a slow decision: for the packet that is parsed again
 	deciding bool     // ... which is under way
+	admitted bool     // the Connect hook has said yes, and the will is decided about
 	exchange Exchange // enhanced authentication
 	method   string   // ... its method
 	connect  []byte   // ... body of the CONNECT it belongs to

@@ -32,28 +32,18 @@ func (k *core) onConnect(c *client, body, rest []byte) step {
 		c.conn.Move(k.l.Peers()[home], rest)
 		return stepMoved
 	}
-	if p.HasUsername {
+	if p.HasUsername && (c.rare == nil || !c.rare.admitted) {
 		c.username = string(p.Username)
 	}
 	if p.Properties.Has(packet.PropAuthMethod) {
 		k.beginAuth(c, &p, body)
 		return stepDone
 	}
-	if k.b.o.Hooks.Connect != nil {
-		v, parked := k.decide(c, func() Verdict { return k.b.o.Hooks.Connect(k.connectRequest(c, &p)) })
-		if parked {
-			return stepParked
-		}
-		if v.Code >= 0x80 { // [MQTT-3.1.4-2]
-			k.refuse(c, v.Code, v.Reason)
-			return stepDone
-		}
-		if v.Username != "" {
-			c.username = v.Username
-		}
+	s, ok := k.admit(c, &p)
+	if ok {
+		k.accept(c, &p, nil)
 	}
-	k.accept(c, &p, nil)
-	return stepDone
+	return s
 }
 
 func (k *core) connectRequest(c *client, p *packet.Connect) *ConnectRequest {
@@ -84,18 +74,47 @@ func (k *core) checkConnect(c *client, p *packet.Connect) packet.ReasonCode {
 		case w.Retain && k.limits.RetainUnavailable:
 			return packet.RetainNotSupported // [MQTT-3.2.2-13]
 		}
-		if k.b.o.Hooks.Publish != nil {
-			v := k.b.o.Hooks.Publish(&PublishRequest{Peer: k.peer(c, string(p.ClientID)), Topic: string(w.Topic),
-				Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Will: true})
-			if v.work != nil { // a will is rare: it is decided when the CONNECT is
-				return packet.ImplementationSpecificError
-			}
-			if v.Code >= 0x80 {
-				return packet.NotAuthorized
-			}
-		}
 	}
 	return packet.Success
+}
+
+// admit asks the hooks about a CONNECT without enhanced authentication, and then about
+// its will, as who the client is known by then. It reports false when the client may not
+// connect, or when the answer comes later.
+func (k *core) admit(c *client, p *packet.Connect) (s step, ok bool) {
+	if hook := k.b.o.Hooks.Connect; hook != nil && (c.rare == nil || !c.rare.admitted) {
+		v, parked := k.decide(c, func() Verdict { return hook(k.connectRequest(c, p)) })
+		if parked {
+			return stepParked, false
+		}
+		if v.Code >= 0x80 { // [MQTT-3.1.4-2]
+			k.refuse(c, v.Code, v.Reason)
+			return stepDone, false
+		}
+		if v.Username != "" {
+			c.username = v.Username
+		}
+	}
+	v, parked := k.decide(c, func() Verdict { return k.askWill(c, p) })
+	if parked {
+		c.rare.admitted = true // the CONNECT comes again, for the will's answer
+		return stepParked, false
+	}
+	if v.Code >= 0x80 {
+		k.refuse(c, packet.NotAuthorized, v.Reason)
+		return stepDone, false
+	}
+	return stepDone, true
+}
+
+// askWill asks the Publish hook about a Will Message.
+func (k *core) askWill(c *client, p *packet.Connect) Verdict {
+	w := p.Will
+	if w == nil || k.b.o.Hooks.Publish == nil {
+		return Verdict{}
+	}
+	return k.b.o.Hooks.Publish(&PublishRequest{Peer: k.peer(c, string(p.ClientID)), Topic: string(w.Topic),
+		Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Will: true})
 }
 
 // accept makes c the connection of its session. finish are properties for the CONNACK
@@ -122,7 +141,6 @@ func (k *core) accept(c *client, p *packet.Connect, finish *packet.Properties) {
 		s = k.newSession(id)
 	}
 	k.attach(c, s, p)
-	k.recordFor(s, journal.Op{Kind: journal.PutSession, Expiry: s.expiry})
 
 	ack := packet.Connack{SessionPresent: present}
 	if finish != nil {
@@ -130,6 +148,10 @@ func (k *core) accept(c *client, p *packet.Connect, finish *packet.Properties) {
 	}
 	if c.version == packet.V5 {
 		k.connackProperties(c, p, &ack, assigned)
+	}
+	if c.maxPacket > 0 && len(ack.Append(nil, c.version)) > int(c.maxPacket) {
+		k.disconnect(c, packet.PacketTooLarge, "") // it must not be sent [MQTT-3.1.2-24], and would be waited for
+		return
 	}
 	if s.expiry == 0 || !k.changed(before) {
 		k.send(c, &ack)
@@ -150,7 +172,7 @@ func (k *core) opened(c *client) {
 	c.due = 0
 	k.stats.connects++
 	if c.keepAlive > 0 {
-		k.l.At(k.l.Now()+c.keepAlive, timeConn, c.conn.Key())
+		k.watch(c, k.l.Now()+c.keepAlive)
 	}
 	k.pump(c)
 }
@@ -167,7 +189,7 @@ func (k *core) attach(c *client, s *sess, p *packet.Connect) {
 	if p.Will != nil {
 		s.will = newWill(p.Will, k)
 	}
-	s.expiry = k.sessionExpiry(p)
+	k.setExpiry(s, k.sessionExpiry(p))
 	if s.will != nil {
 		k.recordFor(s, journal.Op{Kind: journal.PutWill, Entry: session.Entry{Msg: s.will.msg}, Expiry: s.will.delay})
 	}
@@ -199,10 +221,28 @@ func (k *core) sessionExpiry(p *packet.Connect) uint32 {
 	case !p.CleanStart:
 		expiry = neverExpires
 	}
+	return k.lowerExpiry(expiry)
+}
+
+// lowerExpiry applies MaxSessionExpiry.
+func (k *core) lowerExpiry(seconds uint32) uint32 {
 	if limit := k.limits.MaxSessionExpiry; limit > 0 {
-		expiry = min(expiry, uint32(min(int64(limit/time.Second), neverExpires)))
+		return min(seconds, uint32(min(int64(limit/time.Second), neverExpires)))
 	}
-	return expiry
+	return seconds
+}
+
+// setExpiry changes a session's Session Expiry Interval. A session that will end with its
+// connection leaves the journal at once.
+func (k *core) setExpiry(s *sess, seconds uint32) {
+	before := s.expiry
+	s.expiry = seconds
+	switch {
+	case seconds > 0:
+		k.recordFor(s, journal.Op{Kind: journal.PutSession, Expiry: seconds})
+	case before > 0:
+		k.record(journal.Op{Kind: journal.EndSession, Session: s.id})
+	}
 }
 
 // connackProperties tells an MQTT 5.0 client what it got and what holds here.
@@ -267,11 +307,7 @@ func (k *core) onDisconnect(c *client, flags byte, body []byte) {
 			k.fail(c, &packet.Error{Code: packet.ProtocolError})
 			return
 		}
-		c.s.expiry = p.Properties.SessionExpiry
-		if limit := k.limits.MaxSessionExpiry; limit > 0 {
-			c.s.expiry = min(c.s.expiry, uint32(min(int64(limit/time.Second), neverExpires)))
-		}
-		k.record(journal.Op{Kind: journal.PutSession, Session: c.s.id, Expiry: c.s.expiry})
+		k.setExpiry(c.s, k.lowerExpiry(p.Properties.SessionExpiry))
 	}
 	k.stats.disconnects++
 	k.detach(c, p.Code == packet.Success) // [MQTT-3.14.4-3]

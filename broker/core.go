@@ -47,8 +47,7 @@ type core struct {
 // Timer kinds.
 const (
 	timeConn    uint8 = iota + 1 // handshake and keep alive; key: shard.Conn.Key
-	timeExpire                   // session expiry; key: route.Handle
-	timeWill                     // will delay; key: route.Handle
+	timeSession                  // will delay and session expiry; key: route.Handle
 	timeRetain                   // an expiring retained message
 	timeSys                      // $SYS
 	timeStalled                  // publishers held back by a full mailbox
@@ -77,14 +76,9 @@ func (k *core) Timer(kind uint8, key uint64) {
 	switch kind {
 	case timeConn:
 		k.connTimer(key)
-	case timeExpire:
-		if s := k.session(route.Handle(key)); s != nil && s.c == nil && s.ends != 0 && k.l.Now() >= s.ends {
-			k.stats.sessionsExpired++
-			k.endSession(s)
-		}
-	case timeWill:
-		if s := k.session(route.Handle(key)); s != nil && s.c == nil && s.will != nil && k.l.Now() >= s.will.due {
-			k.publishWill(s)
+	case timeSession:
+		if s := k.session(route.Handle(key)); s != nil {
+			k.sessionTimer(s)
 		}
 	case timeRetain:
 		k.expireRetained()
@@ -107,6 +101,7 @@ func (k *core) connTimer(key uint64) {
 	if c.state != connected {
 		if now >= c.due {
 			k.stats.handshakeTimeouts++
+			k.detach(c, false) // the journal may be slow with the CONNACK of a session
 			k.dropConn(c)
 		} else {
 			k.l.At(c.due, timeConn, key)
@@ -124,7 +119,16 @@ func (k *core) connTimer(key uint64) {
 		k.disconnect(c, packet.KeepAliveTimeout, "")
 		return
 	}
-	k.l.At(now+c.keepAlive-quiet+int64(70*time.Millisecond), timeConn, key)
+	k.watch(c, now+c.keepAlive-quiet+int64(70*time.Millisecond))
+}
+
+// watchMost is the longest time that a connection's timer runs. Timers cannot be taken
+// back: a client that reconnects often with a long Keep Alive would leave many behind.
+const watchMost = int64(64 * time.Second)
+
+// watch looks at the connection's Keep Alive at the given time or before.
+func (k *core) watch(c *client, at int64) {
+	k.l.At(min(at, k.l.Now()+watchMost), timeConn, c.conn.Key())
 }
 
 // Mail brings what another shard has sent.

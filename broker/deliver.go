@@ -47,10 +47,12 @@ func (k *core) publishMessage(msg *session.Message, from route.Handle) {
 	m := &k.msg
 	m.reset()
 	m.load(msg)
-	m.from, m.many = from, mt.N > 1
+	m.from = from
 	if m.retain {
 		k.retain(m)
+		mt = k.matchString(msg.Topic) // who subscribed since and found nothing retained
 	}
+	m.many = mt.N > 1
 	if k.route(m, mt) == 0 {
 		k.stats.dropped[DropNoSubscriber]++
 	}
@@ -109,8 +111,10 @@ func (k *core) routeShared(m *outgoing, mt *route.Match, g *route.Group) {
 // choking tells that a session cannot take a message at once.
 func (k *core) choking(h route.Handle) bool {
 	s := k.session(h)
-	return s == nil || s.c == nil || s.c.conn.Pending() > k.limits.OutboundBuffer ||
-		s.out != nil && s.out.Waiting()
+	if s == nil || s.c == nil { // all members are offline: whoever is next has to wait
+		return s == nil
+	}
+	return s.c.conn.Pending() > k.limits.OutboundBuffer || s.out != nil && s.out.Waiting()
 }
 
 // xshare is the shared subscription that a delivery came by.
@@ -159,13 +163,16 @@ func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshar
 // deliverNow sends a QoS 0 message or drops it.
 func (k *core) deliverNow(s *sess, m *outgoing, retain bool, subID uint32, several []uint32) {
 	c := s.c
-	switch {
-	case c == nil || c.state != connected:
+	if c == nil || c.state != connected {
 		k.stats.dropped[DropOffline]++
 		return
-	case c.conn.Pending() > k.limits.OutboundBuffer:
-		k.stats.dropped[DropSlowConsumer]++
-		return
+	}
+	if c.conn.Pending() > k.limits.OutboundBuffer {
+		c.conn.Flush() // the turn may have brought all that, and the client be fast
+		if c.conn.Pending() > k.limits.OutboundBuffer {
+			k.stats.dropped[DropSlowConsumer]++
+			return
+		}
 	}
 	flags := byte(0)
 	if retain {
@@ -340,7 +347,7 @@ func (k *core) pump(c *client) {
 	o := c.s.out
 	for o != nil {
 		if c.conn.Pending() > k.limits.OutboundBuffer {
-			if o.Waiting() {
+			if o.Waiting() || c.backlog != nil {
 				c.conn.WantDrain()
 			}
 			return

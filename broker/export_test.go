@@ -2,21 +2,6 @@ package broker
 
 import "fmt"
 
-// Tally is Stats for a Broker in manual mode, between turns.
-func (b *Broker) Tally() Stats {
-	parts := make([]counters, len(b.cores))
-	online := make([]int64, len(b.cores))
-	for i, k := range b.cores {
-		parts[i] = k.stats
-		for _, s := range k.sessions {
-			if s.c != nil {
-				online[i]++
-			}
-		}
-	}
-	return b.sum(parts, online)
-}
-
 // SessionIDs are the Client Identifiers of all sessions.
 func (b *Broker) SessionIDs() []string {
 	var ids []string
@@ -49,7 +34,7 @@ func (b *Broker) Leaks() string {
 			return fmt.Sprintf("work is left on shard %d", k.id)
 		}
 	}
-	s := b.Tally()
+	s := b.StatsNow()
 	if s.Inflight != 0 || s.Queued != 0 || s.QueuedBytes != 0 || s.MailBytes != 0 || s.Connections != 0 ||
 		s.Subscriptions != 0 || s.SharedSubscriptions != 0 || s.Sessions != 0 || s.SessionsOnline != 0 {
 		return fmt.Sprintf("figures that should be 0: inflight %d, queued %d, %d B, mail %d B, connections %d, subscriptions %d, shared %d, sessions %d, online %d",
@@ -66,6 +51,15 @@ func (b *Broker) ExpiringRetained() int {
 	n := 0
 	for _, k := range b.cores {
 		n += len(k.expiring)
+	}
+	return n
+}
+
+// Timers is the number of timers that all shards have set.
+func (b *Broker) Timers() int {
+	n := 0
+	for _, k := range b.cores {
+		n += k.l.Timers()
 	}
 	return n
 }

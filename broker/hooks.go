@@ -17,7 +17,8 @@ type Hooks struct {
 	// Verdict.Codes for each.
 	Subscribe func(*SubscribeRequest) Verdict
 	// Publish decides about a PUBLISH and about the Will Message of a CONNECT. It may
-	// change the fields of the request when it answers at once.
+	// change the fields of a PUBLISH when it answers at once. It has to answer at once
+	// about a Will Message that comes with enhanced authentication.
 	Publish func(*PublishRequest) Verdict
 	// Auth begins enhanced authentication by the method that a client names in CONNECT
 	// or nil, which gets 0x8C, Bad authentication method.

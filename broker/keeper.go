@@ -59,10 +59,15 @@ func (k *core) recordFor(s *sess, op journal.Op) {
 func (k *core) mark() int               { return len(k.ops) }
 func (k *core) changed(before int) bool { return len(k.ops) > before }
 
-// hold sends bytes, a whole packet, when this turn's operations are safe.
+// hold sends bytes, a whole packet, when this turn's operations are safe; when there are
+// none so far, when those of earlier turns are.
 func (k *core) hold(c *client, bytes []byte, t packet.Type, then func()) {
 	x := c.extra()
-	x.held = append(x.held, held{turn: k.turn + 1, bytes: bytes, t: t, then: then})
+	turn := k.turn
+	if len(k.ops) > 0 {
+		turn++
+	}
+	x.held = append(x.held, held{turn: turn, bytes: bytes, t: t, then: then})
 	if !x.holding {
 		x.holding = true
 		k.holders = append(k.holders, c)
@@ -80,7 +85,12 @@ func (k *core) reply(c *client, p packet.Packet, before int) {
 		return
 	}
 	k.trim(c, p)
-	k.hold(c, p.Append(nil, c.version), p.Type(), nil)
+	b := p.Append(nil, c.version)
+	if c.maxPacket > 0 && len(b) > int(c.maxPacket) { // [MQTT-3.1.2-24]
+		k.stats.oversized++
+		return
+	}
+	k.hold(c, b, p.Type(), nil)
 }
 
 // submit hands this turn's operations to the journal.
@@ -124,12 +134,19 @@ func (k *core) committed(m committed) {
 			n++
 			c.conn.Write(h.bytes)
 			k.sent(h.t, len(h.bytes))
-			if h.t == packet.PUBACK || h.t == packet.PUBREC {
+			if h.t == packet.PUBACK {
 				c.unacked--
 			}
 			if h.then != nil {
 				h.then()
 			}
+			if c.state == ended { // by what then has read; unhold was here
+				break
+			}
+		}
+		if c.state == ended {
+			x.held, x.holding = nil, false
+			continue
 		}
 		x.held = x.held[n:]
 		if x.holding = len(x.held) > 0; x.holding {

@@ -116,6 +116,9 @@ func (b *Broker) Listeners() []*Listener {
 // Running tells whether clients are served.
 func (b *Broker) Running() bool { return b.state.Load() == stateRunning }
 
+// errNotRunning is for calls before Start or after Shutdown.
+var errNotRunning = errors.New("broker: not running")
+
 // shutdownPoll is how often Shutdown looks whether all have left.
 const shutdownPoll = 20 * time.Millisecond
 
@@ -124,7 +127,7 @@ const shutdownPoll = 20 * time.Millisecond
 // ends, connections that still have bytes to send are cut.
 func (b *Broker) Shutdown(ctx context.Context) error {
 	if !b.state.CompareAndSwap(stateRunning, stateStopping) {
-		return errors.New("broker: not running")
+		return errNotRunning
 	}
 	b.group.CloseListeners()
 	b.cancel()
@@ -191,6 +194,9 @@ func (b *Broker) Publish(ctx context.Context, m Message) error {
 	if m.QoS > 2 {
 		return fmt.Errorf("broker: QoS %d", m.QoS)
 	}
+	if !b.Running() {
+		return errNotRunning
+	}
 	msg := &session.Message{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain}
 	if p := m.Properties; !p.Empty() {
 		if p.Has(packet.PropMessageExpiry) {
@@ -212,6 +218,8 @@ func (b *Broker) Publish(ctx context.Context, m Message) error {
 	select {
 	case err := <-done:
 		return err
+	case <-b.ctx.Done():
+		return errNotRunning
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -56,8 +56,12 @@ func (k *core) publish(c *client, p *packet.Publish, m *outgoing, mt *route.Matc
 		if m.topic != mt.Topic { // a hook has changed it
 			mt = k.matchString(m.topic)
 		}
-		if p.Retain && !k.retain(m) {
-			code = packet.QuotaExceeded
+		if p.Retain {
+			if !k.retain(m) {
+				code = packet.QuotaExceeded
+			}
+			// Again: somebody may have subscribed since, and found nothing retained.
+			mt = k.matchString(m.topic)
 		}
 		if k.route(m, mt) == 0 {
 			k.stats.dropped[DropNoSubscriber]++
@@ -70,7 +74,7 @@ func (k *core) publish(c *client, p *packet.Publish, m *outgoing, mt *route.Matc
 	case 1:
 		k.acknowledge(c, packet.PUBACK, p.ID, code, before)
 	case 2:
-		if !repeat && code < 0x80 {
+		if !repeat && (code < 0x80 || c.version != packet.V5) { // MQTT 3 takes any answer for yes
 			c.s.inbound().Accept(p.ID)
 			k.recordFor(c.s, journal.Op{Kind: journal.Accept, ID: p.ID})
 		}
@@ -196,7 +200,9 @@ func (k *core) acknowledge(c *client, t packet.Type, id uint16, code packet.Reas
 		p = &packet.Pubrec{ID: id, Code: code}
 	}
 	k.hold(c, p.Append(nil, c.version), t, nil)
-	c.unacked++
+	if t == packet.PUBACK { // a QoS 2 message counts as unreleased
+		c.unacked++
+	}
 }
 
 // ackNow writes an acknowledgement.

@@ -29,12 +29,27 @@ func (k *core) retain(m *outgoing) bool {
 	k.b.retained.Put(msg.Topic, msg)
 	k.record(journal.Op{Kind: journal.PutRetained, Entry: session.Entry{Msg: msg}})
 	if msg.Expires != 0 {
+		if len(k.expiring) > 2*k.b.retained.Len()+expiringSlack {
+			k.forgetReplaced()
+		}
 		heap.Push(&k.expiring, msg)
 		if k.expiring[0] == msg {
 			k.l.At(msg.Expires, timeRetain, 0)
 		}
 	}
 	return true
+}
+
+// expiringSlack is how many replaced messages a shard may wait for in vain.
+const expiringSlack = 1024
+
+// forgetReplaced drops messages from the heap that are no longer retained.
+func (k *core) forgetReplaced() {
+	k.expiring = slices.DeleteFunc(k.expiring, func(msg *session.Message) bool {
+		cur, ok := k.b.retained.Get(msg.Topic)
+		return !ok || cur != msg
+	})
+	heap.Init(&k.expiring)
 }
 
 // expireRetained removes retained messages whose time is over.
@@ -130,8 +145,14 @@ func (k *core) sendBacklog(c *client) {
 
 func (k *core) sendRetainedOne(c *client, b *backlog, msg *session.Message, qos byte) {
 	if k.b.retained.Gen() != b.gen {
-		if cur, ok := k.b.retained.Get(msg.Topic); !ok || cur != msg {
+		cur, ok := k.b.retained.Get(msg.Topic)
+		switch {
+		case !ok:
+			return
+		case cur != msg && min(cur.QoS, b.w.qos) > 0:
 			return // replaced meanwhile: the subscription has brought, or brings, the new one
+		case cur != msg: // ... or has dropped it, as the client is slow
+			msg, qos = cur, 0
 		}
 	}
 	if msg.Expired(k.l.Now()) {
@@ -151,10 +172,24 @@ func (k *core) sendRetainedOne(c *client, b *backlog, msg *session.Message, qos 
 	}
 }
 
+// dropBacklog forgets what is still to be sent for a subscription [MQTT-3.10.4-2].
+func (c *client) dropBacklog(filter string) {
+	for at := &c.backlog; *at != nil; {
+		if (*at).w.filter == filter {
+			*at = (*at).next
+		} else {
+			at = &(*at).next
+		}
+	}
+}
+
 // keepBacklog queues what a closing connection has not got, for a session that stays.
 func (k *core) keepBacklog(c *client, s *sess) {
 	for b := c.backlog; b != nil; b = b.next {
 		for _, msg := range b.list {
+			if cur, ok := k.b.retained.Get(msg.Topic); !ok || cur != msg {
+				continue // what replaced it is before it in the queue
+			}
 			if qos := min(msg.QoS, b.w.qos); qos > 0 && s.expiry > 0 && !msg.Expired(k.l.Now()) {
 				k.stats.routed++
 				k.deliverLater(s, entryOf(msg, qos, true, b.w.subID, nil))

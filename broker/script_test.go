@@ -324,7 +324,7 @@ func (p *play) direct(s *script.Step) error {
 
 // figures compares Stats.
 func (p *play) figures(words []string) error {
-	tally := p.s.b.Tally()
+	tally := p.s.b.StatsNow()
 	figures := map[string]int64{
 		"routed": int64(tally.Routed), "delivered": int64(tally.Delivered), "expired": int64(tally.Expired),
 		"inflight": tally.Inflight, "queued": tally.Queued, "queued-bytes": tally.QueuedBytes,

@@ -18,6 +18,7 @@ type sess struct {
 	in         *session.Inbound
 	will       *will
 	ends       int64  // when an offline session ends, unix nanoseconds; 0 never, or online
+	armed      int64  // when the next timer fires; 0 none. Timers of past connections count
 	expiry     uint32 // Session Expiry Interval, seconds
 	receiveMax uint16 // that outbound starts with
 	shared     uint16 // subscriptions that are shared
@@ -94,7 +95,6 @@ func (k *core) detach(c *client, graceful bool) {
 		k.publishWill(s)
 	default:
 		w.due = now + int64(w.delay)*1e9
-		k.l.At(w.due, timeWill, uint64(s.h))
 	}
 	if s.expiry == 0 {
 		k.endSession(s)
@@ -102,10 +102,45 @@ func (k *core) detach(c *client, graceful bool) {
 	}
 	if s.expiry != neverExpires {
 		s.ends = now + int64(s.expiry)*1e9
-		k.l.At(s.ends, timeExpire, uint64(s.h))
 	}
+	k.arm(s)
 	k.online(s, false)
 	k.redistribute(s, false)
+}
+
+// arm sets a timer for what an offline session waits for next, unless one fires before,
+// so that a client that comes and goes does not leave a timer behind each time.
+func (k *core) arm(s *sess) {
+	next := s.ends
+	if s.will != nil && (next == 0 || s.will.due < next) {
+		next = s.will.due
+	}
+	if next == 0 || s.armed != 0 && s.armed <= next {
+		return
+	}
+	s.armed = next
+	k.l.At(next, timeSession, uint64(s.h))
+}
+
+// sessionTimer publishes a delayed will and ends a session, if it is time.
+func (k *core) sessionTimer(s *sess) {
+	now := k.l.Now()
+	if now < s.armed {
+		return // an earlier timer came in between, and has set this one again
+	}
+	s.armed = 0
+	if s.c != nil {
+		return
+	}
+	if s.will != nil && now >= s.will.due {
+		k.publishWill(s)
+	}
+	if s.ends != 0 && now >= s.ends {
+		k.stats.sessionsExpired++
+		k.endSession(s)
+		return
+	}
+	k.arm(s)
 }
 
 // endSession discards a session and all its state [MQTT-4.1.0-2]. A will that still

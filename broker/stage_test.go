@@ -192,10 +192,7 @@ func (w *wire) stop(n int) { w.accept = n }
 
 func (w *wire) resume() {
 	w.accept = -1
-	l := w.conn.Loop()
-	l.Begin(w.s.now)
-	l.Writable(w.conn)
-	w.s.settle()
+	w.s.writable(w)
 }
 
 // settle turns the loops until nothing is left to do. The peer of a connection that the
@@ -233,6 +230,9 @@ func (s *stage) settle() {
 // decode reads what the broker has written.
 func (w *wire) decode() {
 	for len(w.out) > 0 {
+		if len(w.out) > 1 && w.out[0] == byte(packet.CONNACK)<<4 && w.out[1] > 2 {
+			w.version = packet.V5 // the answer to a CONNECT that was no packet
+		}
 		p, n, err := packet.Parse(w.version, w.out)
 		if err != nil {
 			w.s.t.Errorf("the broker sent % X: %v", w.out[:min(len(w.out), 64)], err)
@@ -249,7 +249,7 @@ func (w *wire) decode() {
 // balanced checks that no message has vanished, which holds at any instant.
 func (s *stage) balanced() {
 	s.t.Helper()
-	if tally := s.b.Tally(); tally.Balance() != 0 {
+	if tally := s.b.StatsNow(); tally.Balance() != 0 {
 		s.t.Errorf("%d copies of messages are unaccounted for", tally.Balance())
 	}
 }
@@ -310,4 +310,12 @@ func (s *stage) finish() {
 	if leak := s.b.Leaks(); leak != "" {
 		s.t.Error(leak)
 	}
+}
+
+// writable tells the broker that a connection takes bytes again.
+func (s *stage) writable(w *wire) {
+	l := w.conn.Loop()
+	l.Begin(s.now)
+	l.Writable(w.conn)
+	s.settle()
 }

@@ -146,6 +146,7 @@ func (k *core) onUnsubscribe(c *client, flags byte, body []byte) {
 			return
 		}
 		ack.Codes[i] = k.unsubscribe(c.s, string(f))
+		c.dropBacklog(string(f))
 	}
 	k.reply(c, &ack, before) // [MQTT-3.10.4-4]
 }

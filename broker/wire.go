@@ -91,6 +91,9 @@ func (k *core) fail(c *client, err error) {
 // refuse answers a CONNECT with code, where its version has a word for it, and closes
 // [MQTT-3.2.2-7]. Before the version is known nothing is sent.
 func (k *core) refuse(c *client, code packet.ReasonCode, reason string) {
+	if code == packet.ServerShuttingDown { // which only DISCONNECT can say
+		code = packet.ServerUnavailable
+	}
 	k.stats.refused[code]++
 	k.b.log.Debug("connection refused", "code", code.String(), "remote", c.conn.RemoteAddr())
 	ack := packet.Connack{Code: code}
@@ -98,7 +101,7 @@ func (k *core) refuse(c *client, code packet.ReasonCode, reason string) {
 	case c.version == packet.V5 && connackCode(code):
 		withReason(&ack.Properties, reason)
 		k.send(c, &ack)
-	case c.version == 0 && code == packet.UnsupportedProtocolVersion:
+	case code == packet.UnsupportedProtocolVersion && !known(c.version):
 		c.version = packet.V311 // what every client can read: return code 1 [MQTT3-3.1.2-2]
 		k.send(c, &ack)
 	case (c.version == packet.V311 || c.version == packet.V31) && v3Code(code):
@@ -106,6 +109,9 @@ func (k *core) refuse(c *client, code packet.ReasonCode, reason string) {
 	}
 	k.dropConn(c)
 }
+
+// known tells whether v is a version of MQTT; a CONNECT may name any.
+func known(v packet.Version) bool { return v == packet.V31 || v == packet.V311 || v == packet.V5 }
 
 // connackCode tells whether an MQTT 5.0 CONNACK may carry code [MQTT-3.2.2-8].
 func connackCode(code packet.ReasonCode) bool {

@@ -15,6 +15,14 @@ func (l *Loop) flush() {
 	l.dirty = l.dirty[:0]
 }
 
+// Flush writes now, and not at the end of the turn, what the network takes. An error
+// comes again at the end of the turn.
+func (c *Conn) Flush() {
+	if c.flags&(flagGone|flagMoving|flagBlocked|flagClosing) == 0 {
+		_ = c.loop.flushOne(c)
+	}
+}
+
 func (l *Loop) flushConn(c *Conn) {
 	if c.flags&flagAbort != 0 {
 		if c.flags&flagBlocked == 0 {

@@ -108,6 +108,9 @@ func (l *Loop) ID() int { return l.id }
 // Now is the time of this turn in unix nanoseconds.
 func (l *Loop) Now() int64 { return l.now }
 
+// Timers is the number of timers that have not fired.
+func (l *Loop) Timers() int { return l.timers.n }
+
 // Live is the number of connections.
 func (l *Loop) Live() int { return l.live }
 
