@@ -185,8 +185,8 @@ type Message struct {
 	Properties packet.Properties
 }
 
-// Publish routes m like a client's message. It returns when every shard has it; with a
-// journal, when it is durable.
+// Publish routes m like a client's message. It returns when it is on its way to all who
+// subscribe; with a journal, when it is durable.
 func (b *Broker) Publish(ctx context.Context, m Message) error {
 	if err := topic.CheckName(m.Topic); err != nil {
 		return err

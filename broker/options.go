@@ -131,7 +131,7 @@ func (l *Limits) defaults() error {
 		{"MaxTopicLevels", &l.MaxTopicLevels, 128, 1, 65536},
 		{"MaxClientIDLength", &l.MaxClientIDLength, 1024, 23, 65535},
 		{"MaxConnections", &l.MaxConnections, 0, 0, 1 << 30},
-		{"MaxSubscriptions", &l.MaxSubscriptions, 10_000, 1, 1 << 30},
+		{"MaxSubscriptions", &l.MaxSubscriptions, 10_000, 1, 65535},
 		{"MaxInflight", &l.MaxInflight, 256, 1, mostIdentifiers},
 		{"ReceiveMaximum", &l.ReceiveMaximum, 1024, 1, mostIdentifiers},
 		{"TopicAliasMaximum", &l.TopicAliasMaximum, 32, -1, 65535},

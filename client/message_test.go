@@ -86,6 +86,7 @@ func TestAMessageOfALostConnectionIsNotAcknowledged(t *testing.T) {
 		synctest.Wait()
 		p.nc.Close()
 		p, _ = s.accept(&packet.Connack{SessionPresent: true})
+		synctest.Wait() // the client has read the CONNACK
 		proceed <- true // a
 		p.quiet()
 		proceed <- true // c: the server sends b again

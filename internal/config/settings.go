@@ -138,7 +138,7 @@ func limitSettings() []setting {
 			func(c *Config) *int { return &c.Limits.MaxClientIDLength }),
 		number("limits.max_connections", "connections; 0 means as many as file descriptors allow", 0, 100_000_000,
 			func(c *Config) *int { return &c.Limits.MaxConnections }),
-		number("limits.max_subscriptions", "subscriptions of a session", 1, 100_000_000,
+		number("limits.max_subscriptions", "subscriptions of a session", 1, 65_535,
 			func(c *Config) *int { return &c.Limits.MaxSubscriptions }),
 		number("limits.max_inflight", "messages sent and not yet acknowledged, of a session", 1, 65535,
 			func(c *Config) *int { return &c.Limits.MaxInflight }),

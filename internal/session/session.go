@@ -29,16 +29,16 @@ func (m *Message) Size() int { return len(m.Topic) + len(m.Payload) + len(m.Prop
 // Expired tells whether m is past its Message Expiry Interval [MQTT-3.3.2-5].
 func (m *Message) Expired(now int64) bool { return m.Expires != 0 && m.Expires <= now }
 
-// Remaining is the Message Expiry Interval to send on, in seconds, at least 1; 0 when
-// the message never expires [MQTT-3.3.2-6].
+// Remaining is the Message Expiry Interval to send on, in seconds [MQTT-3.3.2-6].
 func (m *Message) Remaining(now int64) uint32 { return Remaining(m.Expires, now) }
 
-// Remaining is the number of seconds from now to expires, rounded up.
+// Remaining is the number of seconds from now to expires, rounded up, and 0 when there
+// are none.
 func Remaining(expires, now int64) uint32 {
 	if expires == 0 {
 		return 0
 	}
-	return uint32(max(1, (expires-now+999_999_999)/1_000_000_000))
+	return uint32(max(0, (expires-now+999_999_999)/1_000_000_000))
 }
 
 // Entry is a Message on its way to one Session.
