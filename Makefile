@@ -1,12 +1,13 @@
 # What a developer and CI run. `make help` lists the targets.
 
-TIME  ?= 1m
-SEEDS ?= 10000
-BENCH ?= .
+TIME   ?= 1m
+SEEDS  ?= 10000
+ROUNDS ?= 200
+BENCH  ?= .
 
 PORTABLE := -tags wirebird_goroutine
 
-.PHONY: help build run test test-deps check cross test-goroutine fuzz bench sim
+.PHONY: help build run test test-deps check cross test-goroutine fuzz bench sim crash
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +35,7 @@ cross: ## build for the other systems
 	CGO_ENABLED=0 GOOS=windows go build ./...
 
 test-goroutine: ## test the broker on the portable driver
-	go test $(PORTABLE) ./broker/... ./internal/shard/... ./test/...
+	go test $(PORTABLE) ./broker/... ./internal/shard/... ./internal/sim/... ./test/...
 
 fuzz: ## run each fuzz target for TIME (1m)
 	scripts/fuzz.sh $(TIME)
@@ -44,3 +45,6 @@ bench: ## run the benchmarks that match BENCH (all)
 
 sim: ## run SEEDS schedules of the simulation (10000)
 	go test -count=1 -timeout 0 ./internal/sim -seeds $(SEEDS)
+
+crash: ## kill the broker ROUNDS times (200) and compare what was promised with what came
+	go test -count=1 -timeout 0 -v ./test/crash -rounds $(ROUNDS)

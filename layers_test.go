@@ -19,13 +19,13 @@ var floors = map[string]int{
 	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1,
 	"internal/journal": 2, // its operations carry session's entries
 	"internal/auth":    2, "client": 2,
-	"broker":           3,
+	"broker": 3, "internal/bench": 3,
 	"internal/metrics": 4,
 	"internal/config":  5,
 	"internal/server":  6,
 	"internal/cli":     7,
 	"cmd/wirebird":     8,
-	"internal/sim":     testFloor, "test/interop": testFloor,
+	"internal/sim":     testFloor, "test/interop": testFloor, "test/crash": testFloor,
 }
 
 const testFloor = 100
@@ -37,6 +37,7 @@ var outside = map[string]string{
 	"golang.org/x/crypto/":                "internal/auth",
 	"github.com/pires/go-proxyproto":      "internal/transport",
 	"github.com/coder/websocket":          "client",
+	"github.com/cockroachdb/pebble/v2":    "internal/journal",
 	"github.com/goccy/go-yaml":            "internal/config",
 	"github.com/spf13/":                   "internal/cli internal/config",
 	"github.com/lmittmann/tint":           "internal/server",

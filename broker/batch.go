@@ -20,6 +20,7 @@ type parcel struct {
 	mt             *route.Match
 	via            *xshare
 	stored         *session.Message
+	mid            uint64
 	topic          string
 	expires        int64
 	from           route.Handle
@@ -49,7 +50,7 @@ func (k *core) forward(to int, m *outgoing, mt *route.Match, via *xshare) {
 		b.from = k
 		k.batches[to] = b
 	}
-	p := parcel{mt: mt, via: via, topic: m.topic, expires: m.expires, from: m.from, qos: m.qos, retain: m.retain}
+	p := parcel{mt: mt, via: via, topic: m.topic, expires: m.expires, from: m.from, mid: m.mid, qos: m.qos, retain: m.retain}
 	if m.qos > 0 || m.stored != nil {
 		p.stored = m.message() // some session may have to keep it
 	} else {
@@ -78,7 +79,7 @@ func (k *core) receive(b *batch) {
 			m.payload = b.bytes[p.payload.from:p.payload.to]
 			m.props = b.bytes[p.props.from:p.props.to]
 		}
-		m.topic, m.expires, m.from, m.qos, m.retain = p.topic, p.expires, p.from, p.qos, p.retain
+		m.topic, m.expires, m.from, m.mid, m.qos, m.retain = p.topic, p.expires, p.from, p.mid, p.qos, p.retain
 		cost += len(m.payload) + parcelCost
 		if p.via != nil {
 			if k.session(p.via.target.To) != nil || !k.reroute(m, p.via) {
@@ -114,10 +115,25 @@ func (k *core) reroute(m *outgoing, via *xshare) bool {
 	return false
 }
 
-// full tells whether c publishes faster than other shards take.
-func (k *core) full(c *client) bool {
-	return len(k.batches) > 1 && k.b.mailed[k.id].Load() > mailHigh
+// overloaded tells whether publishers bring more than the other shards, or the journal, take.
+func (k *core) overloaded() bool {
+	return len(k.batches) > 1 && k.b.mailed[k.id].Load() > mailHigh ||
+		k.recording && k.b.pressure() > journalHigh
 }
+
+// pressure is the number of bytes that wait for the disk.
+func (b *Broker) pressure() int64 {
+	if p, ok := b.o.Journal.(interface{ Pressure() int64 }); ok {
+		return p.Pressure()
+	}
+	return 0
+}
+
+// journalHigh and journalLow bound the bytes that wait for the disk.
+const (
+	journalHigh = 64 << 20
+	journalLow  = 32 << 20
+)
 
 // stall stops reading a publisher until the mail has gone down.
 func (k *core) stall(c *client) {
@@ -134,7 +150,7 @@ func (k *core) stall(c *client) {
 
 // unstall lets publishers go on, or looks again with the next tick.
 func (k *core) unstall() {
-	if k.b.mailed[k.id].Load() > mailLow {
+	if k.b.mailed[k.id].Load() > mailLow || k.recording && k.b.pressure() > journalLow {
 		k.l.At(k.l.Now(), timeStalled, 0)
 		return
 	}

@@ -37,8 +37,11 @@ type Broker struct {
 	routes   *route.Table
 	retained *route.Retained[*session.Message]
 
-	batches batchPool
-	mailed  [maxShards]atomic.Int64 // bytes under way from each shard to the others
+	batches     batchPool
+	mids        atomic.Uint64           // the last name given to a stored message
+	failed      atomic.Bool             // the journal can store no more
+	ownRetained atomic.Int64            // retained messages of $SYS
+	mailed      [maxShards]atomic.Int64 // bytes under way from each shard to the others
 
 	ctx       context.Context // of slow decisions; ends at shutdown
 	cancel    context.CancelFunc

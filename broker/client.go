@@ -40,15 +40,16 @@ const (
 
 // rare holds what few connections need, or each for a moment only.
 type rare struct {
-	answer   *Verdict // of a slow decision: for the packet that is parsed again
-	deciding bool     // ... which is under way
-	admitted bool     // the Connect hook has said yes, and the will is decided about
-	exchange Exchange // enhanced authentication
-	method   string   // ... its method
-	connect  []byte   // ... body of the CONNECT it belongs to
-	again    bool     // ... is being repeated by a connected client
-	held     []held   // packets that wait for the journal
-	holding  bool     // on keeper.holders
+	answer    *Verdict // of a slow decision: for the packet that is parsed again
+	deciding  bool     // ... which is under way
+	admitted  bool     // the Connect hook has said yes, and the will is decided about
+	exchange  Exchange // enhanced authentication
+	method    string   // ... its method
+	connect   []byte   // ... body of the CONNECT it belongs to
+	again     bool     // ... is being repeated by a connected client
+	held      []held   // packets that wait for the journal
+	heldBytes int      // size of held
+	holding   bool     // on keeper.holders
 }
 
 func (c *client) extra() *rare {

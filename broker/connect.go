@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/route"
 	"github.com/wirebird/wirebird/internal/session"
 	"github.com/wirebird/wirebird/packet"
 	"github.com/wirebird/wirebird/topic"
@@ -191,7 +192,7 @@ func (k *core) attach(c *client, s *sess, p *packet.Connect) {
 	}
 	k.setExpiry(s, k.sessionExpiry(p))
 	if s.will != nil {
-		k.recordFor(s, journal.Op{Kind: journal.PutWill, Entry: session.Entry{Msg: s.will.msg}, Expiry: s.will.delay})
+		k.recordWill(s)
 	}
 	seconds := int64(p.KeepAlive)
 	if limit := int64(k.limits.MaxKeepAlive / time.Second); limit > 0 && c.version == packet.V5 && (seconds == 0 || seconds > limit) {
@@ -239,9 +240,12 @@ func (k *core) setExpiry(s *sess, seconds uint32) {
 	s.expiry = seconds
 	switch {
 	case seconds > 0:
-		k.recordFor(s, journal.Op{Kind: journal.PutSession, Expiry: seconds})
+		k.recordFor(s, journal.Op{Kind: journal.PutSession, Name: s.id, Expiry: seconds})
 	case before > 0:
-		k.record(journal.Op{Kind: journal.EndSession, Session: s.id})
+		k.record(journal.Op{Kind: journal.EndSession, SID: uint64(s.h)})
+	}
+	if k.recording && (seconds > 0) != (before > 0) {
+		k.changeDurable(s)
 	}
 }
 
@@ -313,4 +317,18 @@ func (k *core) onDisconnect(c *client, flags byte, body []byte) {
 	k.detach(c, p.Code == packet.Success) // [MQTT-3.14.4-3]
 	c.state = ended
 	c.conn.CloseQuick()
+}
+
+// changeDurable tells the table, and the journal, of the subscriptions of a session that
+// from now on outlives its connection, or does no longer.
+func (k *core) changeDurable(s *sess) {
+	for i := range s.subs {
+		b := &s.subs[i]
+		b.opts &^= route.Durable
+		if s.expiry > 0 {
+			b.opts |= route.Durable
+		}
+		k.b.routes.Subscribe(b.filter, s.h, b.opts, b.id)
+		k.recordFor(s, journal.Op{Kind: journal.PutSubscription, Name: b.filter, Options: uint8(b.opts), SubID: b.id})
+	}
 }

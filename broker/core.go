@@ -29,19 +29,23 @@ type core struct {
 	stalled []uint64 // keys of publishers held back
 	sys     *sys     // of the first shard
 
+	restored []restored // sessions that come back from the journal
+
 	keeper // journal operations and what waits for them
 
 	stats counters
 
 	// Scratch of the packet at hand.
-	pub   packet.Publish
-	sub   packet.Subscribe
-	unsub packet.Unsubscribe
-	ack   packet.Puback
-	msg   outgoing
-	enc   []byte // encoded forms of msg
-	props []byte // properties under construction
-	fwd   []byte // properties that travel on
+	pub        packet.Publish
+	sub        packet.Subscribe
+	unsub      packet.Unsubscribe
+	ack        packet.Puback
+	msg        outgoing
+	enc        []byte          // encoded forms of msg
+	props      []byte          // properties under construction
+	chosen     []*route.Target // members of shared subscriptions
+	chosenMIDs []uint64        // ... and their names in the journal
+	fwd        []byte          // properties that travel on
 }
 
 // Timer kinds.
@@ -66,6 +70,7 @@ func newCore(b *Broker, l *shard.Loop) *core {
 
 // begin is the core's first piece of work.
 func (k *core) begin() {
+	k.resume()
 	if k.id == 0 && k.b.o.SysInterval > 0 {
 		k.l.At(k.l.Now()+int64(k.b.o.SysInterval), timeSys, 0)
 	}
@@ -138,6 +143,8 @@ func (k *core) Mail(m any) {
 		k.receive(m)
 	case committed:
 		k.committed(m)
+	case fetched:
+		k.loaded(m)
 	}
 }
 

@@ -18,6 +18,7 @@ type outgoing struct {
 	expires int64
 	from    route.Handle
 	stored  *session.Message // made when the first session has to keep it
+	mid     uint64           // its name in the journal; 0 when it is not there
 	forms   [4]span          // encoded QoS 0 forms in core.enc, by version and RETAIN
 	qos     byte
 	retain  bool
@@ -53,7 +54,7 @@ func (k *core) publishMessage(msg *session.Message, from route.Handle) {
 		mt = k.matchString(msg.Topic) // who subscribed since and found nothing retained
 	}
 	m.many = mt.N > 1
-	if k.route(m, mt) == 0 {
+	if k.route(m, mt) == 0 && !reserved(m.topic) {
 		k.stats.dropped[DropNoSubscriber]++
 	}
 }
@@ -66,7 +67,15 @@ func (m *outgoing) load(msg *session.Message) {
 
 // route gives m to all who subscribe and returns how many that are.
 func (k *core) route(m *outgoing, mt *route.Match) int {
-	n := 0
+	chosen := k.chosen[:0]
+	for i := range mt.Groups {
+		chosen = append(chosen, k.choose(&mt.Groups[i]))
+	}
+	k.chosen = chosen
+	if k.recording && m.qos > 0 {
+		k.persist(m, mt, chosen)
+	}
+	n := len(chosen)
 	for id, targets := range mt.ByShard {
 		if len(targets) == 0 {
 			continue
@@ -81,46 +90,13 @@ func (k *core) route(m *outgoing, mt *route.Match) int {
 		}
 	}
 	for i := range mt.Groups {
-		n++
-		k.routeShared(m, mt, &mt.Groups[i])
+		mid := uint64(0)
+		if k.recording && m.qos > 0 {
+			mid = k.chosenMIDs[i]
+		}
+		k.deliverShared(m, mt, &mt.Groups[i], chosen[i], mid)
 	}
 	return n
-}
-
-// routeShared gives m to one member of a shared subscription: the next that is not
-// choking, if this shard can tell.
-func (k *core) routeShared(m *outgoing, mt *route.Match, g *route.Group) {
-	n := uint32(len(g.Members))
-	start := g.Next
-	g.Next++
-	chosen := &g.Members[start%n]
-	for i := range n {
-		t := &g.Members[(start+i)%n]
-		if t.To.Shard() != k.id || !k.choking(t.To) {
-			chosen = t
-			break
-		}
-	}
-	if chosen.To.Shard() != k.id {
-		k.forward(chosen.To.Shard(), m, mt, &xshare{*chosen, g.Share, g.Filter})
-		return
-	}
-	k.deliver(m, chosen, mt, &xshare{*chosen, g.Share, g.Filter})
-}
-
-// choking tells that a session cannot take a message at once.
-func (k *core) choking(h route.Handle) bool {
-	s := k.session(h)
-	if s == nil || s.c == nil { // all members are offline: whoever is next has to wait
-		return s == nil
-	}
-	return s.c.conn.Pending() > k.limits.OutboundBuffer || s.out != nil && s.out.Waiting()
-}
-
-// xshare is the shared subscription that a delivery came by.
-type xshare struct {
-	target        route.Target
-	share, filter string
 }
 
 // deliver gives m to one session of this shard.
@@ -157,7 +133,14 @@ func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshar
 			more.Share, more.Filter = via.share, via.filter
 		}
 	}
-	k.deliverLater(s, entryOf(m.message(), qos, retain, t.ID, more))
+	e := entryOf(m.message(), qos, retain, t.ID, more)
+	if t.Opts&route.Durable != 0 {
+		e.MID = m.mid
+		if via != nil {
+			e.MID = via.mid
+		}
+	}
+	k.deliverLater(s, e)
 }
 
 // deliverNow sends a QoS 0 message or drops it.
@@ -279,39 +262,76 @@ func (k *core) alias(c *client, extra []byte, m *outgoing, qos byte) ([]byte, st
 func (k *core) deliverLater(s *sess, e session.Entry) {
 	o := s.outbound()
 	c := s.c
-	if c != nil && c.state == connected && c.conn.Pending() <= k.limits.OutboundBuffer {
+	if c != nil && c.state == connected && !k.full(c) {
 		if id := o.Direct(e); id != 0 {
 			k.stats.inflight++
-			k.recordFor(s, journal.Op{Kind: journal.Enqueue, Entry: e, ID: id})
 			k.sendEntry(c, id, &e, false)
 			return
 		}
 	}
-	if o.Queued() >= k.limits.MaxQueuedMessages || o.QueuedBytes()+int64(e.Msg.Size()) > k.limits.MaxQueuedBytes {
-		k.purge(s)
-	}
-	if o.Queued() >= k.limits.MaxQueuedMessages || o.QueuedBytes()+int64(e.Msg.Size()) > k.limits.MaxQueuedBytes {
+	size := int64(e.Msg.Size())
+	if !k.makeRoom(s, size) {
 		k.stats.dropped[DropQueueFull]++
+		k.completed(s, &e)
 		return
 	}
+	if age := k.limits.MaxQueueAge; age > 0 {
+		e.Expires = uint32((k.l.Now() + int64(age)) / 1_000_000_000)
+	}
 	o.Push(e)
+	if c == nil || o.Queued() > keepLoaded {
+		o.UnloadLast()
+	}
 	k.stats.queued++
-	k.stats.queuedBytes += int64(e.Msg.Size())
-	k.recordFor(s, journal.Op{Kind: journal.Enqueue, Entry: e})
+	k.stats.queuedBytes += size
 	if c != nil && c.state == connected && c.conn.Pending() > k.limits.OutboundBuffer {
 		c.conn.WantDrain()
 	}
 }
 
+// keepLoaded is how many waiting messages a connected session may have in memory before
+// further ones that are stored stay on disk only; those of offline sessions always do.
+const keepLoaded = 1024
+
+// makeRoom tells whether s's queue takes size more bytes. When it is full, what has
+// expired goes first, and then, if the policy says so, what has waited longest.
+func (k *core) makeRoom(s *sess, size int64) bool {
+	if !k.queueFull(s, size) {
+		return true
+	}
+	k.purge(s)
+	for k.queueFull(s, size) {
+		if !k.limits.DropOldest {
+			return false
+		}
+		e, ok := s.out.Shift()
+		if !ok {
+			return false
+		}
+		k.stats.queued--
+		k.stats.queuedBytes -= int64(e.Size)
+		k.stats.dropped[DropQueueFull]++
+		k.completed(s, &e)
+	}
+	return true
+}
+
+// queueFull applies the limits of one session, and of all together in this shard's share.
+func (k *core) queueFull(s *sess, size int64) bool {
+	l, shards := k.limits, int64(k.b.o.Shards)
+	return s.out.Queued() >= l.MaxQueuedMessages || s.out.QueuedBytes()+size > l.MaxQueuedBytes ||
+		k.stats.queued >= l.MaxQueuedMessagesTotal/shards || k.stats.queuedBytes+size > l.MaxQueuedBytesTotal/shards
+}
+
 // purge drops expired messages of a full queue.
 func (k *core) purge(s *sess) {
 	now, bytes := k.l.Now(), s.out.QueuedBytes()
-	gone := s.out.Take(func(e *session.Entry) bool { return e.Msg.Expired(now) })
+	gone := s.out.Purge(now)
 	k.stats.expired += uint64(len(gone))
 	k.stats.queued -= int64(len(gone))
 	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
-	for _, e := range gone {
-		k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e})
+	for i := range gone {
+		k.completed(s, &gone[i])
 	}
 }
 
@@ -332,11 +352,22 @@ func (k *core) sendEntry(c *client, id uint16, e *session.Entry, dup bool) {
 		several = e.More.SubIDs
 	}
 	qos, gone := e.QoS, *e
-	if !k.sendPublish(c, &m, flags, id, e.SubID, several) {
+	assign := k.recording && qos == 2 && e.MID != 0 && !dup
+	aliases, before := c.aliasOut, c.conn.Unsent()
+	if assign { // it leaves later than what follows: no alias may be bound by it
+		c.aliasOut = nil
+	}
+	sent := k.sendPublish(c, &m, flags, id, e.SubID, several)
+	c.aliasOut = aliases
+	switch {
+	case !sent:
 		c.s.out.Discard(id)
 		k.stats.inflight--
-		k.recordFor(c.s, journal.Op{Kind: journal.Complete, Entry: gone, ID: id})
+		k.completed(c.s, &gone)
 		return
+	case assign: // the client will know the message by its identifier: that must survive
+		k.record(journal.Op{Kind: journal.Assign, SID: uint64(c.s.h), MID: e.MID, ID: id})
+		k.hold(c, c.conn.Unwrite(before), packet.PUBLISH, nil)
 	}
 	k.stats.messagesOut[qos]++
 }
@@ -346,11 +377,11 @@ func (k *core) sendEntry(c *client, id uint16, e *session.Entry, dup bool) {
 func (k *core) pump(c *client) {
 	o := c.s.out
 	for o != nil {
-		if c.conn.Pending() > k.limits.OutboundBuffer {
-			if o.Waiting() || c.backlog != nil {
+		if k.full(c) {
+			if c.conn.Pending() > k.limits.OutboundBuffer && (o.Waiting() || c.backlog != nil) {
 				c.conn.WantDrain()
 			}
-			return
+			return // or the journal lets go of what is held
 		}
 		kind, id, e := o.Next(k.l.Now())
 		switch kind {
@@ -360,58 +391,22 @@ func (k *core) pump(c *client) {
 			k.ackNow(c, packet.PUBREL, id, packet.Success)
 		case session.Outdated:
 			k.stats.queued--
-			k.stats.queuedBytes -= int64(e.Msg.Size())
+			k.stats.queuedBytes -= int64(e.Size)
 			k.stats.expired++
-			k.recordFor(c.s, journal.Op{Kind: journal.Complete, Entry: *e})
+			k.completed(c.s, e)
 		case session.Send:
 			k.stats.queued--
-			k.stats.queuedBytes -= int64(e.Msg.Size())
+			k.stats.queuedBytes -= int64(e.Size)
 			k.stats.inflight++
 			k.sendEntry(c, id, e, false)
 		case session.Resend:
 			k.sendEntry(c, id, e, true)
+		case session.Absent:
+			k.load(c.s)
+			o = nil
 		}
 	}
 	if c.backlog != nil {
 		k.sendBacklog(c)
 	}
-}
-
-// otherMember tells whether a shared subscription has another member online.
-func (k *core) otherMember(e *session.Entry, than route.Handle) bool {
-	_, g := k.groupOf(e)
-	if g == nil {
-		return false
-	}
-	for i := range g.Members {
-		if g.Members[i].To != than {
-			return true
-		}
-	}
-	return false
-}
-
-// groupOf finds the shared subscription that e came by, nil when it has no member left.
-func (k *core) groupOf(e *session.Entry) (*route.Match, *route.Group) {
-	mt := k.matchString(e.Msg.Topic)
-	for i := range mt.Groups {
-		if g := &mt.Groups[i]; g.Share == e.More.Share && g.Filter == e.More.Filter {
-			return mt, g
-		}
-	}
-	return nil, nil
-}
-
-// redeliver gives an entry of a shared subscription to whoever is next in its group.
-func (k *core) redeliver(e session.Entry) {
-	mt, g := k.groupOf(&e)
-	if g == nil {
-		k.stats.dropped[DropSessionEnded]++
-		return
-	}
-	m := &k.msg
-	m.reset()
-	m.load(e.Msg)
-	k.stats.routed-- // it counts again where it arrives
-	k.routeShared(m, mt, g)
 }

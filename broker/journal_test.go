@@ -1,28 +1,45 @@
 package broker_test
 
 import (
-	"errors"
+	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/wirebird/wirebird/broker"
 	"github.com/wirebird/wirebird/internal/journal"
+	"github.com/wirebird/wirebird/internal/session"
 	"github.com/wirebird/wirebird/packet"
 )
 
 // recorder is a Journal that completes when the test says so.
 type recorder struct {
-	ops  []journal.Op
-	open []func(error)
+	ops    []journal.Op
+	open   []func(error)
+	stored map[uint64]*session.Message
 }
 
 func (r *recorder) Submit(_ int, ops []journal.Op, done func(error)) {
 	r.ops = append(r.ops, ops...)
+	for _, op := range ops {
+		if op.Kind == journal.Publish {
+			r.stored[op.MID] = op.Msg
+		}
+	}
 	r.open = append(r.open, done)
 }
 
 func (r *recorder) Volatile() bool { return false }
+
+// Load finds what was published in what was submitted.
+func (r *recorder) Load(_ uint64, mids []uint64, done func([]*session.Message, error)) {
+	msgs := make([]*session.Message, len(mids))
+	for i, mid := range mids {
+		msgs[i] = r.stored[mid]
+	}
+	done(msgs, nil)
+}
 
 // complete ends the oldest n submissions.
 func (r *recorder) complete(n int, err error) {
@@ -50,7 +67,7 @@ type journaled struct {
 }
 
 func newJournaled(t *testing.T, o broker.Options) journaled {
-	r := &recorder{}
+	r := &recorder{stored: map[uint64]*session.Message{}}
 	o.Journal = r
 	return journaled{newStage(t, o), r}
 }
@@ -182,9 +199,9 @@ func TestNothingIsAcknowledgedThatTheJournalLost(t *testing.T) {
 	p.expect("CONNACK success")
 	q.say("CONNECT v3.1.1 id=q")
 	p.say("PUBLISH q1 id=1 topic=t payload=x")
-	j.r.complete(len(j.r.open), errors.New("disk full"))
+	j.r.complete(len(j.r.open), fmt.Errorf("write: %w", syscall.ENOSPC))
 	j.settle()
-	p.expect("DISCONNECT implementation-specific-error", "closed")
+	p.expect("PUBACK id=1 quota-exceeded") // it may go on, with QoS 0 at least
 	q.expect("closed")
 	j.end()
 }
@@ -264,8 +281,8 @@ func TestExpiredSessionsEndOnRecord(t *testing.T) {
 	j.safe()
 	a.cut()
 	j.wait(11 * time.Second)
-	if got, want := j.r.kinds(), []journal.Kind{journal.PutSession, journal.EndSession}; !slices.Equal(got, want) {
-		t.Errorf("recorded %v, want %v", got, want)
+	if got, want := j.r.kinds(), []journal.Kind{journal.PutSession, journal.PutSession, journal.EndSession}; !slices.Equal(got, want) {
+		t.Errorf("recorded %v, want %v: online, offline, ended", got, want)
 	}
 	j.end()
 }
@@ -284,9 +301,9 @@ func TestMessagesAreRecorded(t *testing.T) {
 		line string
 		want []journal.Kind
 	}{
-		{p, "PUBLISH q1 id=1 topic=t payload=x", []journal.Kind{journal.Enqueue}},
+		{p, "PUBLISH q1 id=1 topic=t payload=x", []journal.Kind{journal.Publish}},
 		{s, "PUBACK id=1", []journal.Kind{journal.Complete}},
-		{p, "PUBLISH q2 id=2 topic=t payload=x retain", []journal.Kind{journal.PutRetained, journal.Enqueue, journal.Accept}},
+		{p, "PUBLISH q2 id=2 topic=t payload=x retain", []journal.Kind{journal.PutRetained, journal.Publish, journal.Assign, journal.Accept}},
 		{p, "PUBLISH q2 id=2 topic=t payload=x retain dup", nil},
 		{p, "PUBREL id=2", []journal.Kind{journal.Forget}},
 		{s, "PUBREC id=2", []journal.Kind{journal.Owe}},
@@ -300,5 +317,29 @@ func TestMessagesAreRecorded(t *testing.T) {
 			t.Errorf("%s recorded %v, want %v", step.line, got, step.want)
 		}
 	}
+	j.end()
+}
+
+// A message that comes to one session by two ways waits for it under two names.
+func TestTwoWaysToOneSessionHaveTwoNames(t *testing.T) {
+	j := newJournaled(t, broker.Options{})
+	s, p := j.open(), j.open()
+	s.say("CONNECT v5 id=s expiry=100", "SUBSCRIBE id=1 filter=t q1 filter=$share/g/t q1")
+	j.safe()
+	s.expect("CONNACK success", "SUBACK id=1 q1 q1")
+	p.say("CONNECT v5 id=p clean")
+	j.r.kinds()
+	p.say("PUBLISH q1 id=1 topic=t payload=x")
+	names := map[uint64]int{}
+	for _, op := range j.r.ops {
+		for range op.Targets {
+			names[op.MID]++
+		}
+	}
+	if len(names) != 2 {
+		t.Errorf("names and targets %v, want two of one each", names)
+	}
+	j.safe()
+	s.expect("PUBLISH q1 id=1 topic=t payload=x", "PUBLISH q1 id=2 topic=t payload=x")
 	j.end()
 }

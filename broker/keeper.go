@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"errors"
+	"syscall"
+
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/packet"
 )
@@ -50,7 +53,7 @@ func (k *core) record(op journal.Op) {
 // recordFor notes a change of s's state, if s outlives its connection.
 func (k *core) recordFor(s *sess, op journal.Op) {
 	if k.recording && s.expiry > 0 {
-		op.Session = s.id
+		op.SID = uint64(s.h)
 		k.ops = append(k.ops, op)
 	}
 }
@@ -68,10 +71,21 @@ func (k *core) hold(c *client, bytes []byte, t packet.Type, then func()) {
 		turn++
 	}
 	x.held = append(x.held, held{turn: turn, bytes: bytes, t: t, then: then})
+	x.heldBytes += len(bytes)
 	if !x.holding {
 		x.holding = true
 		k.holders = append(k.holders, c)
 	}
+}
+
+// full tells whether the connection has as many bytes to send as it may, those that wait
+// for the journal among them.
+func (k *core) full(c *client) bool {
+	n := c.conn.Pending()
+	if c.rare != nil {
+		n += c.rare.heldBytes
+	}
+	return n > k.limits.OutboundBuffer
 }
 
 // waits tells whether a packet without changes of its own must wait for earlier ones:
@@ -105,11 +119,10 @@ func (k *core) submit() {
 	k.b.o.Journal.Submit(k.id, ops, func(err error) { loop.Post(committed{turn, err}) })
 }
 
-// committed lets go of what waited for a submission. When it failed nothing may be
-// acknowledged: those who wait lose their connection and will send again.
+// committed lets go of what waited for a submission.
 func (k *core) committed(m committed) {
-	if m.err != nil {
-		k.b.log.Error("journal", "error", m.err)
+	if m.err != nil && k.b.failed.CompareAndSwap(false, true) {
+		k.b.log.Error("cannot store: QoS 1 and 2 messages are no longer acknowledged, QoS 0 goes on", "error", m.err)
 	}
 	for len(k.others) > 0 && k.others[0].turn <= m.turn {
 		k.others[0].done(m.err)
@@ -124,14 +137,14 @@ func (k *core) committed(m committed) {
 			continue
 		}
 		if m.err != nil {
-			x.held, x.holding = nil, false
-			k.disconnect(c, packet.ImplementationSpecificError, "not stored")
+			k.notStored(c, m)
 			continue
 		}
 		n := 0
 		for n < len(x.held) && x.held[n].turn <= m.turn {
 			h := x.held[n]
 			n++
+			x.heldBytes -= len(h.bytes)
 			c.conn.Write(h.bytes)
 			k.sent(h.t, len(h.bytes))
 			if h.t == packet.PUBACK {
@@ -154,12 +167,48 @@ func (k *core) committed(m committed) {
 		} else {
 			x.held = nil
 		}
+		if c.state == connected && c.s.out != nil && c.s.out.Waiting() {
+			k.pump(c)
+		}
 	}
 }
 
 // unhold forgets what a closed connection waited for; the client will ask again.
 func (k *core) unhold(c *client) {
 	if c.rare != nil {
-		c.rare.held = nil
+		c.rare.held, c.rare.heldBytes = nil, 0
+	}
+}
+
+// notStored answers those who wait for a submission that failed. Nothing of theirs may be
+// acknowledged: MQTT 5.0 publishers are told so, others lose their connection.
+func (k *core) notStored(c *client, m committed) {
+	code := packet.UnspecifiedError
+	if errors.Is(m.err, syscall.ENOSPC) {
+		code = packet.QuotaExceeded
+	}
+	x := c.rare
+	list := x.held
+	x.held, x.holding = nil, false
+	for i, h := range list {
+		switch {
+		case h.turn > m.turn: // its own completion is still to come
+			x.held, x.holding = list[i:], true
+			k.holders = append(k.holders, c)
+			return
+		case c.version == packet.V5 && (h.t == packet.PUBACK || h.t == packet.PUBREC):
+			id := uint16(h.bytes[2])<<8 | uint16(h.bytes[3])
+			if h.t == packet.PUBACK {
+				c.unacked--
+			} else if c.s.in != nil {
+				c.s.in.Release(id)
+			}
+			k.stats.notStored++
+			k.ackNow(c, h.t, id, code)
+		default:
+			k.stats.notStored++
+			k.disconnect(c, code, "not stored")
+			return
+		}
 	}
 }

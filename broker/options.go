@@ -65,6 +65,15 @@ type Limits struct {
 	// 256 MiB. Messages above are dropped and counted.
 	MaxQueuedMessages int
 	MaxQueuedBytes    int64
+	// MaxQueuedMessagesTotal and MaxQueuedBytesTotal bound the queues of all sessions
+	// together, each shard having an equal share: 100,000,000 and 16 GiB.
+	MaxQueuedMessagesTotal int64
+	MaxQueuedBytesTotal    int64
+	// MaxQueueAge is how long a message may wait in a queue; 0 is no limit. One that has
+	// waited longer counts as expired.
+	MaxQueueAge time.Duration
+	// DropOldest makes a full queue drop what has waited longest instead of what comes.
+	DropOldest bool
 	// MaxRetainedMessages is the largest number of retained messages: 1,000,000. More are
 	// delivered and not kept; a QoS 1 or 2 publisher with MQTT 5.0 is told 0x97.
 	MaxRetainedMessages int
@@ -150,10 +159,16 @@ func (l *Limits) defaults() error {
 	if l.MaxQueuedBytes == 0 {
 		l.MaxQueuedBytes = 256 << 20
 	}
+	if l.MaxQueuedMessagesTotal == 0 {
+		l.MaxQueuedMessagesTotal = 100_000_000
+	}
+	if l.MaxQueuedBytesTotal == 0 {
+		l.MaxQueuedBytesTotal = 16 << 30
+	}
 	if l.HandshakeTimeout == 0 {
 		l.HandshakeTimeout = 10 * time.Second
 	}
-	if l.MaxQueuedBytes < 0 || l.HandshakeTimeout < 0 || l.MaxKeepAlive < 0 || l.MaxSessionExpiry < 0 {
+	if l.MaxQueuedBytes < 0 || l.MaxQueuedMessagesTotal < 0 || l.MaxQueuedBytesTotal < 0 || l.MaxQueueAge < 0 || l.HandshakeTimeout < 0 || l.MaxKeepAlive < 0 || l.MaxSessionExpiry < 0 {
 		return fmt.Errorf("broker: negative value in Limits")
 	}
 	l.MaxQoS = max(0, l.MaxQoS)

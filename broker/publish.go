@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"bytes"
-
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/internal/route"
 	"github.com/wirebird/wirebird/internal/session"
@@ -16,7 +14,7 @@ func (k *core) onPublish(c *client, flags byte, body []byte) step {
 		k.fail(c, err)
 		return stepDone
 	}
-	mt, err := k.checkPublish(c, p)
+	mt, code, err := k.checkPublish(c, p)
 	if err != nil {
 		k.fail(c, err)
 		return stepDone
@@ -30,8 +28,7 @@ func (k *core) onPublish(c *client, flags byte, body []byte) step {
 		}
 	}
 	m := k.incoming(c, p, mt)
-	code := packet.Success
-	if !repeat {
+	if !repeat && code < 0x80 {
 		v, parked := k.authorize(c, p, m)
 		if parked {
 			return stepParked
@@ -80,23 +77,24 @@ func (k *core) publish(c *client, p *packet.Publish, m *outgoing, mt *route.Matc
 		}
 		k.acknowledge(c, packet.PUBREC, p.ID, code, before)
 	}
-	if k.full(c) {
+	if k.overloaded() {
 		k.stall(c)
 	}
 }
 
-// checkPublish applies limits and aliases, and finds the subscribers.
-func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, error) {
+// checkPublish applies limits and aliases, and finds the subscribers. A code of 0x80 or
+// above refuses the message and not its sender.
+func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, packet.ReasonCode, error) {
 	if int(p.QoS) > k.limits.MaxQoS {
-		return nil, &packet.Error{Code: packet.QoSNotSupported, Rule: "MQTT-3.2.2-11"}
+		return nil, 0, &packet.Error{Code: packet.QoSNotSupported, Rule: "MQTT-3.2.2-11"}
 	}
 	if p.Retain && k.limits.RetainUnavailable {
-		return nil, &packet.Error{Code: packet.RetainNotSupported, Rule: "MQTT-3.2.2-14"}
+		return nil, 0, &packet.Error{Code: packet.RetainNotSupported, Rule: "MQTT-3.2.2-14"}
 	}
 	var mt *route.Match
 	if !p.Properties.Empty() {
 		if p.Properties.Has(packet.PropSubscriptionID) { // [MQTT-3.3.4-6]
-			return nil, &packet.Error{Code: packet.ProtocolError, Rule: "MQTT-3.3.4-6"}
+			return nil, 0, &packet.Error{Code: packet.ProtocolError, Rule: "MQTT-3.3.4-6"}
 		}
 		if p.Properties.Has(packet.PropTopicAlias) {
 			alias := p.Properties.TopicAlias
@@ -105,7 +103,7 @@ func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, error) 
 					c.aliasIn = new(session.AliasIn)
 				}
 				if !c.aliasIn.Set(alias, uint16(k.limits.TopicAliasMaximum), p.Topic) {
-					return nil, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
+					return nil, 0, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
 				}
 			} else {
 				name := ""
@@ -114,30 +112,30 @@ func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, error) 
 				}
 				if name == "" {
 					if int(alias) > k.limits.TopicAliasMaximum {
-						return nil, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
+						return nil, 0, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
 					}
-					return nil, &packet.Error{Code: packet.ProtocolError}
+					return nil, 0, &packet.Error{Code: packet.ProtocolError}
 				}
 				mt = k.matchString(name)
 			}
 		}
 	}
 	if mt == nil {
-		if reserved(p.Topic) {
-			return nil, &packet.Error{Code: packet.TopicNameInvalid}
-		}
-		if mt = k.match(p.Topic); mt == nil {
-			return nil, &packet.Error{Code: packet.TopicNameInvalid}
-		}
+		mt = k.match(p.Topic)
 	}
-	return mt, nil
+	if mt == nil { // too many levels
+		return new(route.Match), packet.TopicNameInvalid, nil
+	}
+	if reserved(mt.Topic) {
+		return mt, packet.TopicNameInvalid, nil
+	}
+	return mt, packet.Success, nil
 }
 
-var sysPrefix = []byte("$SYS/")
-
 // reserved tells whether only the broker may publish to name.
-func reserved(name []byte) bool {
-	return len(name) > 0 && name[0] == '$' && bytes.HasPrefix(name, sysPrefix)
+func reserved[S string | []byte](name S) bool {
+	const prefix = "$SYS/"
+	return len(name) > len(prefix) && name[0] == '$' && string(name[:len(prefix)]) == prefix
 }
 
 // overReceiveMaximum tells whether one more QoS 1 or 2 message is too many. MQTT 3 has
@@ -243,8 +241,9 @@ func (k *core) onAck(c *client, h packet.Header, body []byte) {
 	case packet.PUBACK:
 		e, ok = s.out.Puback(p.ID)
 	case packet.PUBREC:
-		if e, ok = s.out.Pubrec(p.ID, p.Code >= 0x80); ok && e.Msg == nil {
-			k.onPubrec(c, p.ID)
+		var gone bool
+		if e, gone, ok = s.out.Pubrec(p.ID, p.Code >= 0x80); ok && !gone {
+			k.onPubrec(c, p.ID, &e)
 			return
 		}
 	default:
@@ -260,16 +259,18 @@ func (k *core) onAck(c *client, h packet.Header, body []byte) {
 	} else {
 		k.stats.delivered++
 	}
-	k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e, ID: p.ID})
+	k.completed(s, &e)
 	if s.out.Waiting() || c.backlog != nil {
 		k.pump(c)
 	}
 }
 
 // onPubrec owes the client a PUBREL, and sends it once that is safe.
-func (k *core) onPubrec(c *client, id uint16) {
+func (k *core) onPubrec(c *client, id uint16, e *session.Entry) {
 	before := k.mark()
-	k.recordFor(c.s, journal.Op{Kind: journal.Owe, ID: id})
+	if e.MID != 0 {
+		k.record(journal.Op{Kind: journal.Owe, SID: uint64(c.s.h), MID: e.MID, ID: id})
+	}
 	if !k.changed(before) && !c.waits() {
 		k.ackNow(c, packet.PUBREL, id, packet.Success)
 		return

@@ -15,11 +15,17 @@ import (
 func (k *core) retain(m *outgoing) bool {
 	if len(m.payload) == 0 {
 		if _, ok := k.b.retained.Delete(m.topic); ok {
-			k.record(journal.Op{Kind: journal.EndRetained, Filter: m.topic})
+			k.record(journal.Op{Kind: journal.EndRetained, Name: m.topic})
 		}
 		return true
 	}
-	if k.b.retained.Len() >= k.limits.MaxRetainedMessages {
+	if reserved(m.topic) { // the broker's own: neither counted nor stored
+		if _, replaced := k.b.retained.Put(m.topic, m.message()); !replaced {
+			k.b.ownRetained.Add(1)
+		}
+		return true
+	}
+	if k.b.retained.Len()-int(k.b.ownRetained.Load()) >= k.limits.MaxRetainedMessages {
 		if _, ok := k.b.retained.Get(m.topic); !ok {
 			k.stats.retainRefused++
 			return false
@@ -27,7 +33,7 @@ func (k *core) retain(m *outgoing) bool {
 	}
 	msg := m.message()
 	k.b.retained.Put(msg.Topic, msg)
-	k.record(journal.Op{Kind: journal.PutRetained, Entry: session.Entry{Msg: msg}})
+	k.record(journal.Op{Kind: journal.PutRetained, Msg: msg})
 	if msg.Expires != 0 {
 		if len(k.expiring) > 2*k.b.retained.Len()+expiringSlack {
 			k.forgetReplaced()
@@ -60,7 +66,7 @@ func (k *core) expireRetained() {
 		if cur, ok := k.b.retained.Get(msg.Topic); ok && cur == msg {
 			k.b.retained.Delete(msg.Topic)
 			k.stats.retainExpired++
-			k.record(journal.Op{Kind: journal.EndRetained, Filter: msg.Topic})
+			k.record(journal.Op{Kind: journal.EndRetained, Name: msg.Topic})
 		}
 	}
 	if len(k.expiring) > 0 {
@@ -98,11 +104,15 @@ type backlog struct {
 	next *backlog
 }
 
+// sortedBacklog is how many retained messages are put in the order of their topics.
+const sortedBacklog = 4096
+
 // sendRetained begins to send what is retained for a subscription.
 func (k *core) sendRetained(c *client, w wish) {
 	if isShared(w.filter) { // §4.8.2: none for shared subscriptions
 		return
 	}
+	c.dropBacklog(w.filter) // the same again: it begins anew
 	b := &backlog{w: w, gen: k.b.retained.Gen()}
 	k.b.retained.Match(w.filter, func(_ string, m *session.Message) bool {
 		b.list = append(b.list, m)
@@ -111,8 +121,9 @@ func (k *core) sendRetained(c *client, w wish) {
 	if len(b.list) == 0 {
 		return
 	}
-	// The store has no order; by name the same store always gives the same packets.
-	slices.SortFunc(b.list, func(x, y *session.Message) int { return strings.Compare(x.Topic, y.Topic) })
+	if len(b.list) <= sortedBacklog { // the store has no order
+		slices.SortFunc(b.list, func(x, y *session.Message) int { return strings.Compare(x.Topic, y.Topic) })
+	}
 	last := &c.backlog
 	for *last != nil {
 		last = &(*last).next
@@ -161,7 +172,7 @@ func (k *core) sendRetainedOne(c *client, b *backlog, msg *session.Message, qos 
 	k.stats.routed++
 	k.stats.retainedSent++
 	if qos > 0 {
-		k.deliverLater(c.s, entryOf(msg, qos, true, b.w.subID, nil))
+		k.deliverRetained(c.s, msg, qos, b.w.subID)
 		return
 	}
 	var m outgoing
@@ -192,9 +203,21 @@ func (k *core) keepBacklog(c *client, s *sess) {
 			}
 			if qos := min(msg.QoS, b.w.qos); qos > 0 && s.expiry > 0 && !msg.Expired(k.l.Now()) {
 				k.stats.routed++
-				k.deliverLater(s, entryOf(msg, qos, true, b.w.subID, nil))
+				k.deliverRetained(s, msg, qos, b.w.subID)
 			}
 		}
 	}
 	c.backlog = nil
+}
+
+// deliverRetained delivers a retained message above QoS 0. A session that is durable gets
+// it stored like any other: its packet identifier may not be given to another one.
+func (k *core) deliverRetained(s *sess, msg *session.Message, qos byte, subID uint32) {
+	e := entryOf(msg, qos, true, subID, nil)
+	if k.recording && s.expiry > 0 {
+		e.MID = k.b.mids.Add(1)
+		k.record(journal.Op{Kind: journal.Publish, MID: e.MID, Msg: msg,
+			Targets: []journal.Target{{SID: uint64(s.h), QoS: qos, Retain: true, SubID: subID}}})
+	}
+	k.deliverLater(s, e)
 }

@@ -22,6 +22,7 @@ type sess struct {
 	expiry     uint32 // Session Expiry Interval, seconds
 	receiveMax uint16 // that outbound starts with
 	shared     uint16 // subscriptions that are shared
+	loading    bool   // stored messages are being fetched
 }
 
 // sub is a subscription.
@@ -95,6 +96,7 @@ func (k *core) detach(c *client, graceful bool) {
 		k.publishWill(s)
 	default:
 		w.due = now + int64(w.delay)*1e9
+		k.recordWill(s)
 	}
 	if s.expiry == 0 {
 		k.endSession(s)
@@ -104,8 +106,12 @@ func (k *core) detach(c *client, graceful bool) {
 		s.ends = now + int64(s.expiry)*1e9
 	}
 	k.arm(s)
+	k.recordFor(s, journal.Op{Kind: journal.PutSession, Name: s.id, Expiry: s.expiry, At: now})
 	k.online(s, false)
 	k.redistribute(s, false)
+	if s.out != nil {
+		s.out.Unload()
+	}
 }
 
 // arm sets a timer for what an offline session waits for next, unless one fires before,
@@ -212,7 +218,7 @@ func (k *core) redistribute(s *sess, ending bool) {
 	k.stats.queued -= int64(len(queued))
 	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
 	for _, e := range append(moving, queued...) {
-		k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e})
+		k.completed(s, &e)
 		k.stats.redistributed++
 		k.redeliver(e)
 	}

@@ -20,11 +20,13 @@ const (
 	DropTooLarge                 // a copy over the client's Maximum Packet Size
 	DropSessionEnded             // a copy whose session ended first
 	DropRejected                 // a copy that the client refused with a reason code
+	DropUnreadable               // a stored copy that could not be read back
 	drops
 )
 
 var dropNames = [drops]string{
 	"no_subscriber", "refused", "offline", "slow_consumer", "queue_full", "too_large", "session_ended", "rejected",
+	"unreadable",
 }
 
 // String is the reason's name in metrics.
@@ -72,6 +74,7 @@ type counters struct {
 	wills, noLocal, repeats              uint64
 	redistributed, unknownAcks           uint64
 	oversized, stalls, decisionsParked   uint64
+	notStored                            uint64
 }
 
 // Stats are a Broker's figures since its start; those called current are of now.
@@ -119,6 +122,7 @@ type Stats struct {
 	Oversized             uint64
 	Stalls                uint64
 	DecisionsParked       uint64
+	NotStored             uint64 // requests refused because the journal failed
 	// MailBytes are under way from one shard to another, current.
 	MailBytes int64
 }
@@ -218,6 +222,7 @@ func (s *Stats) add(c *counters) {
 	s.Oversized += c.oversized
 	s.Stalls += c.stalls
 	s.DecisionsParked += c.decisionsParked
+	s.NotStored += c.notStored
 }
 
 // Balance is what the law of conservation leaves unexplained of all copies; it is 0.

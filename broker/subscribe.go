@@ -110,6 +110,9 @@ func (k *core) subscribe(s *sess, f *packet.Subscription, subID uint32, verdict 
 	if f.RetainAsPublished {
 		opts |= route.RetainAsPublished
 	}
+	if k.recording && s.expiry > 0 {
+		opts |= route.Durable
+	}
 	if existed { // [MQTT-3.8.4-3]
 		filter = s.subs[i].filter
 		s.subs[i].opts, s.subs[i].id = opts, subID
@@ -127,7 +130,7 @@ func (k *core) subscribe(s *sess, f *packet.Subscription, subID uint32, verdict 
 		}
 	}
 	k.b.routes.Subscribe(filter, s.h, opts, subID)
-	k.recordFor(s, journal.Op{Kind: journal.PutSubscription, Filter: filter, Options: uint8(opts), SubID: subID})
+	k.recordFor(s, journal.Op{Kind: journal.PutSubscription, Name: filter, Options: uint8(opts), SubID: subID})
 	return packet.ReasonCode(qos), existed, filter
 }
 
@@ -138,13 +141,15 @@ func (k *core) onUnsubscribe(c *client, flags byte, body []byte) {
 		k.fail(c, err)
 		return
 	}
-	before := k.mark()
-	ack := packet.Unsuback{ID: p.ID, Codes: make([]packet.ReasonCode, len(p.Filters))}
-	for i, f := range p.Filters {
+	for _, f := range p.Filters {
 		if err := topic.CheckFilter(f); err != nil {
 			k.fail(c, &packet.Error{Code: packet.MalformedPacket, Rule: "MQTT-4.7.1-1", Err: err})
 			return
 		}
+	}
+	before := k.mark()
+	ack := packet.Unsuback{ID: p.ID, Codes: make([]packet.ReasonCode, len(p.Filters))}
+	for i, f := range p.Filters {
 		ack.Codes[i] = k.unsubscribe(c.s, string(f))
 		c.dropBacklog(string(f))
 	}
@@ -159,7 +164,7 @@ func (k *core) unsubscribe(s *sess, filter string) packet.ReasonCode {
 	s.subs = append(s.subs[:i], s.subs[i+1:]...)
 	k.b.routes.Unsubscribe(filter, s.h)
 	k.stats.subscriptions--
-	k.recordFor(s, journal.Op{Kind: journal.EndSubscription, Filter: filter})
+	k.recordFor(s, journal.Op{Kind: journal.EndSubscription, Name: filter})
 	if isShared(filter) {
 		k.leaveShared(s, filter)
 		s.shared--
@@ -181,7 +186,7 @@ func (k *core) leaveShared(s *sess, filter string) {
 	k.stats.queued -= int64(len(queued))
 	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
 	for _, e := range queued {
-		k.recordFor(s, journal.Op{Kind: journal.Complete, Entry: e})
+		k.completed(s, &e)
 		k.stats.redistributed++
 		k.redeliver(e)
 	}

@@ -43,3 +43,10 @@ func (k *core) publishWill(s *sess) {
 	}
 	k.publishMessage(m, s.h)
 }
+
+// recordWill notes a session's will as it is.
+func (k *core) recordWill(s *sess) {
+	w := s.will
+	k.recordFor(s, journal.Op{Kind: journal.PutWill, Msg: w.msg, Expiry: w.delay, At: w.due,
+		WillExpiry: w.expires, HasWillExpiry: w.expiry})
+}

@@ -145,6 +145,9 @@ func (k *core) disconnect(c *client, code packet.ReasonCode, reason string) {
 		return
 	}
 	k.stats.disconnected[code]++
+	if code != packet.ServerShuttingDown && c.s != nil {
+		k.b.log.Info("client disconnected", "client_id", c.s.id, "reason", code.String(), "remote", c.conn.RemoteAddr())
+	}
 	if c.version == packet.V5 && c.state == connected {
 		p := packet.Disconnect{Code: disconnectCode(code)}
 		withReason(&p.Properties, reason)

@@ -69,13 +69,14 @@ type inbound struct {
 
 // request is a SUBSCRIBE or UNSUBSCRIBE on its way to the server and back.
 type request struct {
-	id      uint16
-	pkt     packet.Packet
-	subs    []Subscription // of a SUBSCRIBE
-	filters []string       // of an UNSUBSCRIBE
-	token   *Token         // nil: nobody waits
-	codes   []packet.ReasonCode
-	again   bool // made by us, after the server lost the session
+	id        uint16
+	pkt       packet.Packet
+	subs      []Subscription // of a SUBSCRIBE
+	filters   []string       // of an UNSUBSCRIBE
+	token     *Token         // nil: nobody waits
+	completed bool           // token was told
+	codes     []packet.ReasonCode
+	again     bool // made by us, after the server lost the session
 }
 
 // output is what a step of the flow leads to.
@@ -407,9 +408,7 @@ func (f *flow) fail(err error) {
 		f.finish(f.head, packet.UnspecifiedError, err)
 	}
 	for _, r := range f.requests {
-		if r.token != nil {
-			r.token.complete(packet.UnspecifiedError, err)
-		}
+		r.complete(packet.UnspecifiedError, err)
 	}
 	f.requests = nil
 }

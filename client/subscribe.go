@@ -55,7 +55,7 @@ func unsubscribeRequest(v packet.Version, user []User, filters []string) *reques
 // request sends r, now or with the next connection.
 func (f *flow) request(r *request, out *output) {
 	if err := f.open(r); err != nil {
-		r.token.complete(packet.ReasonOf(err), err)
+		r.complete(packet.ReasonOf(err), err)
 		return
 	}
 	if f.online {
@@ -84,12 +84,16 @@ func (f *flow) open(r *request) error {
 // abandon completes r for the caller who no longer waits. The answer may still
 // come, so that its packet identifier stays in use on this connection.
 func (f *flow) abandon(r *request, err error) {
-	if r.token == nil {
-		return
-	}
-	t := r.token
+	r.complete(packet.UnspecifiedError, err)
 	r.token = nil
-	t.complete(packet.UnspecifiedError, err)
+}
+
+// complete tells who waits for r, once.
+func (r *request) complete(code packet.ReasonCode, err error) {
+	if r.token != nil && !r.completed {
+		r.completed = true
+		r.token.complete(code, err)
+	}
 }
 
 // dropAbandoned leaves those that somebody waits for, or that we made ourselves.
@@ -178,9 +182,7 @@ func (f *flow) receiveUnsuback(p *packet.Unsuback, out *output) error {
 
 // answer completes r; the packet identifier it frees may be waited for.
 func (f *flow) answer(r *request, out *output) {
-	if r.token != nil {
-		r.token.complete(packet.Success, nil)
-	}
+	r.complete(packet.Success, nil)
 	f.pump(out)
 }
 

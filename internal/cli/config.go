@@ -31,12 +31,13 @@ func newConfigCheck(s streams) *cobra.Command {
 
 It reads the configuration as 'wirebird serve' does, with the same flags, and the
 files of users and certificates that it names. It opens no address. It prints ok
-and exits with 0, or prints each mistake in a line of its own and exits with 1.`,
+and exits with 0, or prints each mistake in a line of its own and exits with 1, or with 2 if
+one is in the flags.`,
 		Example: `  wirebird config check
   wirebird config check --config /etc/wirebird/wirebird.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := config.Load(configSources(cmd.Flags()))
+			cfg, _, err := loadConfig(configSources(cmd.Flags()))
 			if err != nil {
 				return err
 			}
@@ -58,13 +59,14 @@ func newConfigShow(s streams) *cobra.Command {
 		Long: `Print the settings that hold, and where each comes from.
 
 The output is a configuration file. With a mistake in the settings it shows what
-could be read, tells the mistake on standard error and exits with 1.`,
+could be read, tells the mistake on standard error and exits with 1, or with 2 if
+it is in the flags.`,
 		Example: `  wirebird config show
   wirebird config show --config wirebird.yaml --log-level debug
   wirebird config show > wirebird.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, origins, mistake := config.Load(configSources(cmd.Flags()))
+			cfg, origins, mistake := loadConfig(configSources(cmd.Flags()))
 			return errors.Join(config.Show(s.out, cfg, origins), mistake)
 		},
 	}

@@ -35,9 +35,10 @@ func newPub(s streams) *cobra.Command {
 		Short: "Publish messages",
 		Long: `Publish messages and wait until the server has them.
 
-The flags, messages and exit statuses are those of mosquitto_pub: 0 when all is
-well, the server's code when it refuses the connection, 1 for any other failure,
-7 when the connection is lost on the way, 2 for flags that make no sense.`,
+The flags and messages are those of mosquitto_pub, and so are the exit statuses
+but for one: 0 when all is well, the server's code when it refuses the connection,
+7 when the connection is lost on the way, 1 for any other failure, and 2 for flags
+that make no sense, for which mosquitto_pub has 1.`,
 		Example: `  wirebird pub -t sensors/kitchen -m 21.5 -q 1 -r
   sensor | wirebird pub -L mqtts://user:secret@broker/sensors/cellar -l -q 1`,
 		Args: noArguments,

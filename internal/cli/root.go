@@ -83,14 +83,21 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func newRoot(s streams) *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:           "wirebird",
 		Short:         "An MQTT broker, and the tools to talk to one",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return printVersion(s.out)
+			}
+			return cmd.Help()
+		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "print the version of this program")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return misused("%v. Run '%s --help' for what there is.", err, cmd.CommandPath())
 	})
@@ -98,7 +105,9 @@ func newRoot(s streams) *cobra.Command {
 		newServe(s),
 		newPub(s),
 		newSub(s),
+		newBench(s),
 		newConfig(s),
+		newData(s),
 		newVersion(s),
 	)
 	return root

@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"os/signal"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -70,9 +72,19 @@ func configSources(flags *pflag.FlagSet) config.Sources {
 	return config.Sources{File: flags.Lookup("config").Value.String(), Env: os.Environ(), Flags: config.FromFlags(flags)}
 }
 
+// loadConfig is config.Load; a mistake in a flag's value has the exit status of any other
+// mistake in the command line.
+func loadConfig(from config.Sources) (config.Config, config.Origins, error) {
+	cfg, origins, err := config.Load(from)
+	if _, ok := errors.AsType[*config.FlagError](err); ok {
+		err = &exitError{exitMisused, err}
+	}
+	return cfg, origins, err
+}
+
 // serve runs a server until ctx ends or a signal comes.
 func serve(ctx context.Context, from config.Sources, s streams) error {
-	cfg, _, err := config.Load(from)
+	cfg, _, err := loadConfig(from)
 	if err != nil {
 		return err
 	}
@@ -134,6 +146,13 @@ func reloadConfig(from config.Sources, running config.Config, level *slog.LevelV
 	}
 }
 
+// promises say what an acknowledgement means.
+var promises = map[string]string{
+	"fsync": "an acknowledged message is on disk",
+	"os":    "an acknowledged message survives the broker, not the machine",
+	"none":  "what is acknowledged may be lost when the broker ends without a stop",
+}
+
 // printSummary tells a person what has started and what to try.
 func printSummary(w io.Writer, sum server.Summary) {
 	fmt.Fprintf(w, "wirebird %s is ready\n", sum.Version)
@@ -147,12 +166,34 @@ func printSummary(w io.Writer, sum server.Summary) {
 	_ = t.Flush() // standard output may be closed; the log says the same
 	data := "no directory; messages and sessions end with this process"
 	if sum.Data != "" {
-		data = sum.Data + " (only the lock yet; in this version messages and sessions live in memory)"
+		data = sum.Data + " (" + promises[sum.Durability] + ")"
 	}
 	fmt.Fprintf(w, "  data: %s\n", data)
 	if flags, ok := tryFlags(sum.Listeners); ok {
-		fmt.Fprintf(w, "Try in two other terminals:\n  wirebird sub%s -t 'python/#' -v\n  wirebird pub%s -t python/mqtt -m hello\n", flags, flags)
+		name := programName()
+		fmt.Fprintf(w, "Try in two other terminals:\n  %s sub%s -t 'python/#' -v\n  %s pub%s -t python/mqtt -m hello\n", name, flags, name, flags)
 	}
+}
+
+// programName is what to type for this program: wirebird if that is it, else the path by
+// which it was called.
+func programName() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "wirebird"
+	}
+	for _, name := range []string{"wirebird", os.Args[0]} {
+		if path, err := exec.LookPath(name); err == nil && sameFile(path, self) {
+			return shellQuote(name)
+		}
+	}
+	return shellQuote(self) // whoever started it called it by another name
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // tryFlags are the flags of pub and sub that reach the first listener that they can
@@ -199,8 +240,12 @@ func hostFlags(address string, webSocket bool) string {
 
 // shellQuote quotes a path for a shell if it has to be.
 func shellQuote(s string) string {
+	also := "/._-"
+	if runtime.GOOS == "windows" {
+		also += `\:` // parts of a path, which no shell there takes for something else
+	}
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(also, r)
 	}
 	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s

@@ -34,12 +34,18 @@ type process struct {
 // serve starts the program, in a directory of its own, and waits until it is ready.
 func serve(t *testing.T, args ...string) *process {
 	t.Helper()
+	return serveAs(t, "wirebird", t.TempDir(), args...)
+}
+
+// serveAs is serve in a certain directory, with the program called by a name.
+func serveAs(t *testing.T, program, dir string, args ...string) *process {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("the end is asked for with SIGTERM")
 	}
 	p := &process{t: t, log: make(chan map[string]any, 1000), out: make(chan string, 1000)}
-	p.cmd = exec.Command("wirebird", append([]string{"serve"}, args...)...)
-	p.cmd.Dir = t.TempDir()
+	p.cmd = exec.Command(program, append([]string{"serve"}, args...)...)
+	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "HOME="+p.cmd.Dir, "XDG_CONFIG_HOME=") // no file but the test's
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -167,7 +173,7 @@ func TestServeSaysWhatItIs(t *testing.T) {
 		" is ready\n",
 		p.urls[0], p.urls[1] + "  anonymous clients of this machine only",
 		"http://127.0.0.1:",
-		"data: " + data + " (only the lock yet; in this version messages and sessions live in memory)",
+		"data: " + data + " (an acknowledged message is on disk)",
 		"\n  wirebird sub -p " + port + " -t 'python/#' -v\n  wirebird pub -p " + port + " -t python/mqtt -m hello",
 	} {
 		if !strings.Contains(text, want) {
@@ -203,6 +209,46 @@ func TestWhatServeSuggestsWorks(t *testing.T) {
 			out, err := sub.CombinedOutput() // the message is retained
 			if err != nil || string(out) != "python/mqtt hello\n" {
 				t.Errorf("%s: %v, prints %q", sub, err, out)
+			}
+		})
+	}
+}
+
+// After `make run` the program is bin/wirebird, and no wirebird is in PATH, or another.
+func TestWhatServeSuggestsWorksWithoutPath(t *testing.T) {
+	self, err := exec.LookPath("wirebird")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, path := t.TempDir(), os.Getenv("PATH")
+	for _, sub := range []string{"bin", "other"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "bin", "wirebird")); err != nil {
+		t.Skip(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "other", "wirebird"), []byte("#!/bin/sh\nexit 9\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	without := strings.TrimPrefix(path, filepath.Dir(self)+string(os.PathListSeparator))
+	for name, path := range map[string]string{
+		"none":    without,
+		"another": filepath.Join(dir, "other") + string(os.PathListSeparator) + without,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PATH", path)
+			p := serveAs(t, "bin/wirebird", dir, "--listen", "tcp://127.0.0.1:0", "--in-memory", "--admin", "off")
+			defer func() {
+				p.signal(syscall.SIGTERM)
+				p.wait()
+			}()
+			lines := p.output("  bin/wirebird pub")
+			pub := shell(lines[len(lines)-1], "")
+			pub.Dir = dir
+			if out, err := pub.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", pub, err, out)
 			}
 		})
 	}

@@ -46,10 +46,10 @@ func newSub(s streams) *cobra.Command {
 		Short: "Subscribe to topics and print the messages",
 		Long: `Subscribe to topics and print the messages until interrupted.
 
-The flags, output and exit statuses are those of mosquitto_sub: 0 when all is
-well, the server's code when it refuses the connection, 27 when --timeout has
-passed, 1 for any other failure, 2 for flags that make no sense. A connection
-that is lost is made again.
+The flags and output are those of mosquitto_sub, and so are the exit statuses but
+for one: 0 when all is well, the server's code when it refuses the connection, 27
+when --timeout has passed, 1 for any other failure, and 2 for flags that make no
+sense, for which mosquitto_sub has 1. A connection that is lost is made again.
 
 A --format is text with %t topic, %p payload, %x and %X payload in hexadecimal,
 %l its length, %q QoS, %r retained, %m packet identifier, %I and %U time, %j and

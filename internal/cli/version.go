@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -29,21 +30,26 @@ func newVersion(s streams) *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			v := readVersion(debug.ReadBuildInfo())
 			if asJSON {
-				return json.NewEncoder(s.out).Encode(v)
+				return json.NewEncoder(s.out).Encode(readVersion(debug.ReadBuildInfo()))
 			}
-			commit := v.Commit
-			if v.Modified {
-				commit += " (modified)"
-			}
-			_, err := fmt.Fprintf(s.out, "wirebird %s\ncommit   %s\ndate     %s\ngo       %s %s\nmqtt     %s, %s, %s\n",
-				v.Version, commit, v.Date, v.Go, v.Platform, v.MQTT[0], v.MQTT[1], v.MQTT[2])
-			return err
+			return printVersion(s.out)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
+}
+
+// printVersion is for people.
+func printVersion(w io.Writer) error {
+	v := readVersion(debug.ReadBuildInfo())
+	commit := v.Commit
+	if v.Modified {
+		commit += " (modified)"
+	}
+	_, err := fmt.Fprintf(w, "wirebird %s\ncommit   %s\ndate     %s\ngo       %s %s\nmqtt     %s, %s, %s\n",
+		v.Version, commit, v.Date, v.Go, v.Platform, v.MQTT[0], v.MQTT[1], v.MQTT[2])
+	return err
 }
 
 func readVersion(info *debug.BuildInfo, ok bool) versionInfo {

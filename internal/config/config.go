@@ -40,6 +40,8 @@ type Config struct {
 	// Shards is the number of event loops; 0 means one per CPU.
 	Shards   int
 	LogLevel slog.Level
+	// Durability is fsync, os or none: what an acknowledgement promises of what is stored.
+	Durability string
 	// LogFormat is auto, text or json; auto means text on a terminal.
 	LogFormat string
 	// SysInterval is the time between $SYS messages; 0 means none.
@@ -53,22 +55,26 @@ type Config struct {
 
 // Limits bound what peers may make the broker hold or do.
 type Limits struct {
-	MaxPacketSize       Size // fixed header included
-	MaxTopicLevels      int
-	MaxClientIDLength   int           // bytes
-	MaxConnections      int           // 0: as many as file descriptors allow
-	MaxSubscriptions    int           // of a session
-	MaxInflight         int           // messages sent and not yet acknowledged, of a session
-	ReceiveMaximum      int           // messages received and not yet acknowledged, of a session
-	TopicAliasMaximum   int           // of a connection; 0: no aliases
-	MaxQueuedMessages   int           // of a session
-	MaxQueuedBytes      Size          // of a session
-	MaxRetainedMessages int           // 0: none are kept
-	OutboundBuffer      Size          // of a connection
-	HandshakeTimeout    time.Duration // from accepting a connection to CONNECT
-	MaxKeepAlive        time.Duration // 0: whatever the client asks for
-	MaxSessionExpiry    time.Duration // 0: whatever the client asks for
-	MaxQoS              int
+	MaxPacketSize          Size // fixed header included
+	MaxTopicLevels         int
+	MaxClientIDLength      int  // bytes
+	MaxConnections         int  // 0: as many as file descriptors allow
+	MaxSubscriptions       int  // of a session
+	MaxInflight            int  // messages sent and not yet acknowledged, of a session
+	ReceiveMaximum         int  // messages received and not yet acknowledged, of a session
+	TopicAliasMaximum      int  // of a connection; 0: no aliases
+	MaxQueuedMessages      int  // of a session
+	MaxQueuedBytes         Size // of a session
+	MaxQueuedMessagesTotal int  // of all sessions
+	MaxQueuedBytesTotal    Size
+	MaxQueueAge            time.Duration // 0 is any
+	QueuePolicy            string        // drop_newest or drop_oldest
+	MaxRetainedMessages    int           // 0: none are kept
+	OutboundBuffer         Size          // of a connection
+	HandshakeTimeout       time.Duration // from accepting a connection to CONNECT
+	MaxKeepAlive           time.Duration // 0: whatever the client asks for
+	MaxSessionExpiry       time.Duration // 0: whatever the client asks for
+	MaxQoS                 int
 }
 
 // Listener is one address of the broker.
@@ -93,22 +99,26 @@ func Default() Config {
 		Admin:           "127.0.0.1:18083",
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       "auto",
+		Durability:      "fsync",
 		SysInterval:     10 * time.Second,
 		ShutdownTimeout: 10 * time.Second,
 		Limits: Limits{
-			MaxPacketSize:       MiB,
-			MaxTopicLevels:      128,
-			MaxClientIDLength:   1024,
-			MaxSubscriptions:    10_000,
-			MaxInflight:         256,
-			ReceiveMaximum:      1024,
-			TopicAliasMaximum:   32,
-			MaxQueuedMessages:   1_000_000,
-			MaxQueuedBytes:      256 * MiB,
-			MaxRetainedMessages: 1_000_000,
-			OutboundBuffer:      MiB,
-			HandshakeTimeout:    10 * time.Second,
-			MaxQoS:              2,
+			MaxPacketSize:          MiB,
+			MaxTopicLevels:         128,
+			MaxClientIDLength:      1024,
+			MaxSubscriptions:       10_000,
+			MaxInflight:            256,
+			ReceiveMaximum:         1024,
+			TopicAliasMaximum:      32,
+			MaxQueuedMessages:      1_000_000,
+			MaxQueuedBytes:         256 * MiB,
+			MaxQueuedMessagesTotal: 100_000_000,
+			MaxQueuedBytesTotal:    16 * GiB,
+			QueuePolicy:            "drop_newest",
+			MaxRetainedMessages:    1_000_000,
+			OutboundBuffer:         MiB,
+			HandshakeTimeout:       10 * time.Second,
+			MaxQoS:                 2,
 		},
 	}
 }

@@ -149,7 +149,10 @@ func (r *fileReader) mapping(prefix string, node ast.Node) {
 		case key == "limits":
 			r.mapping("limits.", pair.Value)
 		case !known:
-			names := append(r.keys(), "limits")
+			names := r.keys()
+			if prefix == "" {
+				names = append(names, "limits")
+			}
 			r.fail(pair.Key.GetToken(), "unknown key %s%s", quote(key), didYouMean(`"`, suggest(key, names)))
 		case prefix == "" && strings.Contains(key, "."):
 			group, rest, _ := strings.Cut(key, ".")
@@ -255,6 +258,7 @@ func (r *fileReader) listener(node ast.Node) (l Listener, url ast.Node) {
 	}
 	values, _ := r.pairs(node, "listen")
 	failed := len(r.errs)
+	var origins ast.Node
 	for _, pair := range values {
 		switch name, ok := r.key(pair); {
 		case !ok:
@@ -265,6 +269,7 @@ func (r *fileReader) listener(node ast.Node) (l Listener, url ast.Node) {
 			l.AllowAnonymous = r.boolean(pair.Value, "listen.allow_anonymous")
 		case name == "origins":
 			l.Origins = r.strings(pair.Value, "listen.origins")
+			origins = pair.Value
 		default:
 			meant := suggest(name, []string{"url", "allow_anonymous", "origins"})
 			r.fail(pair.Key.GetToken(), "unknown key %s of listen%s", quote(name), didYouMean(`"`, meant))
@@ -275,6 +280,10 @@ func (r *fileReader) listener(node ast.Node) (l Listener, url ast.Node) {
 		return l, nil
 	case url == nil:
 		r.fail(node.GetToken(), "listen: element has no url")
+	case origins != nil:
+		if err := checkOrigins(l); err != nil {
+			r.fail(origins.GetToken(), "%w", err)
+		}
 	}
 	return l, url
 }

@@ -10,7 +10,7 @@ import (
 // Flags registers the flags of "wirebird serve" with fs. The path of the file
 // is the flag "config", which goes to Sources.File; FromFlags returns the rest.
 func Flags(fs *pflag.FlagSet) {
-	fs.String("config", "", "read settings from `FILE` (default wirebird.yaml here, in $XDG_CONFIG_HOME/wirebird or in /etc/wirebird)")
+	fs.Var(new(fileFlag), "config", "read settings from `FILE` (default wirebird.yaml here, in $XDG_CONFIG_HOME/wirebird or in /etc/wirebird)")
 	c := Default()
 	for _, s := range settings() {
 		switch {
@@ -54,6 +54,22 @@ func FromFlags(fs *pflag.FlagSet) []KeyValue {
 	}
 	return given
 }
+
+// fileFlag is the value of --config. It is not empty: a shell variable that is not set
+// must not keep the file away that asks for passwords.
+type fileFlag string
+
+func (f *fileFlag) Set(path string) error {
+	if path == "" {
+		return errors.New("want a path; leave it out if none is meant")
+	}
+	*f = fileFlag(path)
+	return nil
+}
+
+func (f *fileFlag) String() string { return string(*f) }
+
+func (f *fileFlag) Type() string { return "FILE" }
 
 // setFlag is the value of --set.
 type setFlag []KeyValue

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/wirebird/wirebird/internal/transport"
@@ -38,4 +39,21 @@ func checkURLs(list []Listener) []error {
 		}
 	}
 	return errs
+}
+
+// checkOrigins returns what is wrong with the origins of l.
+func checkOrigins(l Listener) error {
+	u, err := transport.ParseListen(l.URL)
+	if err != nil {
+		return nil // checkURLs has said so
+	}
+	if len(l.Origins) > 0 && !u.WebSocket {
+		return fmt.Errorf("listen %s: origins are for ws and wss, browsers connect to nothing else", l.URL)
+	}
+	for _, origin := range l.Origins {
+		if _, err := path.Match(origin, ""); err != nil || origin == "" || !printable(origin) {
+			return fmt.Errorf("listen %s: origins: want host names, perhaps with *, not %s", l.URL, quote(origin))
+		}
+	}
+	return nil
 }

@@ -41,6 +41,14 @@ type Origins map[string]string
 
 const fromDefault = "default"
 
+// FlagError is in what Load returns when a flag's value is wrong: whoever typed it can
+// mend it at once.
+type FlagError struct{ err error }
+
+func (e *FlagError) Error() string { return e.err.Error() }
+
+func (e *FlagError) Unwrap() error { return e.err }
+
 // Load reads and validates the configuration. When it returns an error, which
 // may have several lines, the Config holds what could be read; it is good for
 // showing and not for running.
@@ -86,6 +94,10 @@ func (l *loader) setting(key string) (setting, bool) {
 
 // set gives a setting its value. where begins an error, origin is noted.
 func (l *loader) set(s setting, value, where, origin string) {
+	if s.path && value == "" {
+		l.errs = append(l.errs, fmt.Errorf(`%s: want a path, not ""; leave it out if none is meant`, where))
+		return
+	}
 	if err := s.set(&l.cfg, value); err != nil {
 		l.errs = append(l.errs, fmt.Errorf("%s: %w", where, err))
 		return
@@ -151,6 +163,12 @@ func (l *loader) env(env map[string]string) {
 }
 
 func (l *loader) flags(flags []KeyValue) {
+	before := len(l.errs)
+	defer func() {
+		for i, err := range l.errs[before:] {
+			l.errs[before+i] = &FlagError{err}
+		}
+	}()
 	var listen []Listener
 	for _, kv := range flags {
 		from := kv.From

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -39,6 +40,7 @@ listen:
     origins: ['*.example.com', example.org]
 admin: off
 in_memory: false
+durability: os
 allow_anonymous: true
 password_file: users
 scram_file: "scram users"
@@ -61,6 +63,10 @@ limits:
   topic_alias_maximum: 0
   max_queued_messages: 40
   max_queued_bytes: 64KiB
+  max_queued_messages_total: 400
+  max_queued_bytes_total: 640KiB
+  max_queue_age: 2h
+  queue_policy: drop_oldest
   max_retained_messages: 50
   outbound_buffer: 8192
   handshake_timeout: 1500ms
@@ -85,24 +91,29 @@ func everythingConfig() config.Config {
 		Shards:              3,
 		LogLevel:            slog.LevelDebug,
 		LogFormat:           "json",
+		Durability:          "os",
 		ShutdownTimeout:     time.Minute,
 		ResponseInformation: "replies/",
 		Limits: config.Limits{
-			MaxPacketSize:       2 * config.MiB,
-			MaxTopicLevels:      16,
-			MaxClientIDLength:   64,
-			MaxConnections:      100,
-			MaxSubscriptions:    10,
-			MaxInflight:         20,
-			ReceiveMaximum:      30,
-			MaxQueuedMessages:   40,
-			MaxQueuedBytes:      64 * config.KiB,
-			MaxRetainedMessages: 50,
-			OutboundBuffer:      8 * config.KiB,
-			HandshakeTimeout:    1500 * time.Millisecond,
-			MaxKeepAlive:        90 * time.Second,
-			MaxSessionExpiry:    7 * 24 * time.Hour,
-			MaxQoS:              1,
+			MaxPacketSize:          2 * config.MiB,
+			MaxTopicLevels:         16,
+			MaxClientIDLength:      64,
+			MaxConnections:         100,
+			MaxSubscriptions:       10,
+			MaxInflight:            20,
+			ReceiveMaximum:         30,
+			MaxQueuedMessages:      40,
+			MaxQueuedBytes:         64 * config.KiB,
+			MaxQueuedMessagesTotal: 400,
+			MaxQueuedBytesTotal:    640 * config.KiB,
+			MaxQueueAge:            2 * time.Hour,
+			QueuePolicy:            "drop_oldest",
+			MaxRetainedMessages:    50,
+			OutboundBuffer:         8 * config.KiB,
+			HandshakeTimeout:       1500 * time.Millisecond,
+			MaxKeepAlive:           90 * time.Second,
+			MaxSessionExpiry:       7 * 24 * time.Hour,
+			MaxQoS:                 1,
 		},
 	}
 }
@@ -122,7 +133,7 @@ func TestEverySettingIsReadFromTheFile(t *testing.T) {
 			if want := everythingConfig(); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			line := 36
+			line := 41
 			if name == "document marks" {
 				line++
 			}
@@ -224,6 +235,7 @@ func TestFileErrorsSayWhereAndWhat(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"unknown key":          {"listen: []\nlimts:\n  max_qos: 1\n", `2:1: unknown key "limts"; did you mean "limits"?`},
 		"unknown limit":        {"limits:\n  max_qs: 1\n", `2:3: unknown key "limits.max_qs"; did you mean "limits.max_qos"?`},
+		"limit like nothing":   {"limits:\n  foo: 1\n", `2:3: unknown key "limits.foo"`},
 		"limit outside":        {"max_qos: 1\n", `1:1: unknown key "max_qos"; did you mean "limits.max_qos"?`},
 		"key among the limits": {"limits:\n  shards: 1\n", `2:3: unknown key "limits.shards"; did you mean "shards"?`},
 		"hyphen":               {"log-level: info\n", `1:1: unknown key "log-level"; did you mean "log_level"?`},
@@ -268,6 +280,9 @@ func TestFileErrorsSayWhereAndWhat(t *testing.T) {
 		"listen no url":        {"listen:\n- allow_anonymous: true\n", `2:18: listen: element has no url`},
 		"listen unknown key":   {"listen:\n- url: tcp://127.0.0.1:1\n  origin: [a]\n", `3:3: unknown key "origin" of listen; did you mean "origins"?`},
 		"listen anonymous":     {"listen:\n- {url: 'tcp://127.0.0.1:1', allow_anonymous: maybe}\n", `2:47: listen.allow_anonymous: want true or false, not "maybe"`},
+		"origins of TCP":       {"listen:\n- url: tcp://127.0.0.1:1\n  origins: [a]\n", `3:12: listen tcp://127.0.0.1:1: origins are for ws and wss, browsers connect to nothing else`},
+		"bad origin":           {"listen:\n- {url: 'ws://127.0.0.1:1', origins: ['[b']}\n", `2:38: listen ws://127.0.0.1:1: origins: want host names, perhaps with *, not "[b"`},
+		"empty path":           {"password_file: ''\n", `1:16: password_file: want a path, not ""; leave it out if none is meant`},
 		"listen origins":       {"listen:\n- {url: 'ws://127.0.0.1:1', origins: a}\n", `2:38: listen.origins: want a list`},
 		"listen nothing":       {"listen:\n-\n", `2:3: listen: has no value; leave the line out for the default`},
 		"long file":            {"#" + strings.Repeat(" ", 64<<10), `1:1: file is larger than 64KiB`},
@@ -441,5 +456,40 @@ func checkReadBack(t *testing.T, path string, c config.Config, o config.Origins)
 	again, _, err := config.Load(config.Sources{File: path, Env: []string{"HOME=/home/user"}})
 	if err != nil || !reflect.DeepEqual(again, c) {
 		t.Errorf("%+v is shown as\n%sand read as %+v, %v", c, shown, again, err)
+	}
+}
+
+// An unset variable in a shell must not start a broker without passwords.
+func TestAnEmptyPathIsAMistake(t *testing.T) {
+	for _, key := range []string{"data", "password_file", "scram_file", "tls_cert", "tls_key"} {
+		flag := "--" + strings.ReplaceAll(key, "_", "-")
+		_, _, err := load(t, "", nil, config.KeyValue{Key: key, From: flag})
+		if want := flag + `: want a path, not ""; leave it out if none is meant`; err == nil || err.Error() != want {
+			t.Errorf("error %v\n want %s", err, want)
+		}
+		_, _, err = load(t, "", []string{"WIREBIRD_" + strings.ToUpper(key) + "="})
+		if err != nil && key != "data" {
+			t.Errorf("an empty variable: %v; want none, it counts as not set", err)
+		}
+	}
+}
+
+func TestMistakesInFlagsAreTold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text  string
+		flags []config.KeyValue
+		want  bool
+	}{
+		"flag":        {"", []config.KeyValue{{Key: "shards", Value: "65", From: "--shards"}}, true},
+		"unknown key": {"", []config.KeyValue{{Key: "shard", Value: "1"}}, true},
+		"both":        {"shards: 65\n", []config.KeyValue{{Key: "shards", Value: "65", From: "--shards"}}, true},
+		"file":        {"shards: 65\n", []config.KeyValue{{Key: "shards", Value: "3", From: "--shards"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := load(t, tt.text, nil, tt.flags...)
+			if _, got := errors.AsType[*config.FlagError](err); err == nil || got != tt.want {
+				t.Errorf("error %v is of a flag: %v; want %v", err, got, tt.want)
+			}
+		})
 	}
 }

@@ -52,6 +52,9 @@ type setting struct {
 	plain bool
 	// boolean says that the flag needs no value.
 	boolean bool
+	// path says that the value names a file or directory. Nobody means an empty one:
+	// it is a shell variable that is not set, and "no passwords" must be no accident.
+	path bool
 }
 
 // set parses value into its field of c.
@@ -75,7 +78,7 @@ func quote(s string) string {
 func settings() []setting {
 	return append([]setting{
 		{
-			key: "listen", flag: "listen", help: "listen on `URL`: tcp, tls, ws, wss or unix; repeatable",
+			key: "listen", flag: "listen", help: "listen on `URL`: tcp, tls, ws, wss or unix; repeatable; given once, it replaces both defaults",
 			want:   "a list of addresses such as tcp://127.0.0.1:1883",
 			parse:  parseListen,
 			format: formatListen,
@@ -86,16 +89,25 @@ func settings() []setting {
 			parse:  parseAdmin,
 			format: formatAdmin,
 		},
-		text("data", "keep what must survive in `DIR` (default $XDG_STATE_HOME/wirebird, /var/lib/wirebird for root)",
+		pathText("data", "keep what must survive in `DIR` (default $XDG_STATE_HOME/wirebird, /var/lib/wirebird for root)",
 			func(c *Config) *string { return &c.Data }),
 		boolean("in_memory", "keep nothing on disk", func(c *Config) *bool { return &c.InMemory }),
+		{
+			key: "durability", flag: "durability", help: "`PROMISE` of an acknowledgement: fsync survives power loss, os the process's end, none an orderly stop",
+			want: "fsync, os or none", plain: true,
+			parse: func(c *Config, s string) bool {
+				c.Durability = s
+				return s == "fsync" || s == "os" || s == "none"
+			},
+			format: func(c *Config) string { return c.Durability },
+		},
 		boolean("allow_anonymous", "admit clients without a password from other machines",
 			func(c *Config) *bool { return &c.AllowAnonymous }),
-		text("password_file", "users and passwords in `FILE`, written by mosquitto_passwd",
+		pathText("password_file", "users and passwords in `FILE`, written by mosquitto_passwd",
 			func(c *Config) *string { return &c.PasswordFile }),
-		text("scram_file", "users and SCRAM-SHA-256 verifiers in `FILE`", func(c *Config) *string { return &c.ScramFile }),
-		text("tls_cert", "TLS certificate chain in `FILE`, PEM", func(c *Config) *string { return &c.TLSCert }),
-		text("tls_key", "TLS private key in `FILE`, PEM", func(c *Config) *string { return &c.TLSKey }),
+		pathText("scram_file", "users and SCRAM-SHA-256 verifiers in `FILE`", func(c *Config) *string { return &c.ScramFile }),
+		pathText("tls_cert", "TLS certificate chain in `FILE`, PEM", func(c *Config) *string { return &c.TLSCert }),
+		pathText("tls_key", "TLS private key in `FILE`, PEM", func(c *Config) *string { return &c.TLSKey }),
 		number("shards", "run `N` event loops; 0 means one per CPU", 0, 64, func(c *Config) *int { return &c.Shards }).withFlag(),
 		{
 			key: "log_level", flag: "log-level", help: "log `LEVEL`: debug, info, warn or error",
@@ -134,9 +146,9 @@ func limitSettings() []setting {
 			func(c *Config) *Size { return &c.Limits.MaxPacketSize }),
 		number("limits.max_topic_levels", "levels of a topic or filter", 1, 65535,
 			func(c *Config) *int { return &c.Limits.MaxTopicLevels }),
-		number("limits.max_client_id_length", "bytes of a client identifier", 23, 65535,
+		number("limits.max_client_id_length", "bytes of a client identifier; for MQTT 3.1 clients it is 23, as that version says", 23, 65535,
 			func(c *Config) *int { return &c.Limits.MaxClientIDLength }),
-		number("limits.max_connections", "connections; 0 means as many as file descriptors allow", 0, 100_000_000,
+		number("limits.max_connections", "connections; 0 means as many as file descriptors allow; further ones are closed at once and counted in wirebird_connections_over_limit_total", 0, 100_000_000,
 			func(c *Config) *int { return &c.Limits.MaxConnections }),
 		number("limits.max_subscriptions", "subscriptions of a session", 1, 65_535,
 			func(c *Config) *int { return &c.Limits.MaxSubscriptions }),
@@ -150,13 +162,28 @@ func limitSettings() []setting {
 			func(c *Config) *int { return &c.Limits.MaxQueuedMessages }),
 		size("limits.max_queued_bytes", "bytes of messages waiting in a session", KiB, TiB,
 			func(c *Config) *Size { return &c.Limits.MaxQueuedBytes }),
+		number("limits.max_queued_messages_total", "messages waiting in all sessions together", 1, 1_000_000_000,
+			func(c *Config) *int { return &c.Limits.MaxQueuedMessagesTotal }),
+		size("limits.max_queued_bytes_total", "bytes of messages waiting in all sessions together", KiB, TiB,
+			func(c *Config) *Size { return &c.Limits.MaxQueuedBytesTotal }),
+		seconds("limits.max_queue_age", "how long a message may wait in a session; 0 means any time", 1<<31-1,
+			func(c *Config) *time.Duration { return &c.Limits.MaxQueueAge }),
+		{
+			key: "limits.queue_policy", help: "what a full queue does: drop_newest or drop_oldest",
+			want: "drop_newest or drop_oldest", plain: true,
+			parse: func(c *Config, s string) bool {
+				c.Limits.QueuePolicy = s
+				return s == "drop_newest" || s == "drop_oldest"
+			},
+			format: func(c *Config) string { return c.Limits.QueuePolicy },
+		},
 		number("limits.max_retained_messages", "retained messages; 0 means none are kept", 0, 1_000_000_000,
 			func(c *Config) *int { return &c.Limits.MaxRetainedMessages }),
 		size("limits.outbound_buffer", "bytes waiting to be sent on a connection", 4*KiB, GiB,
 			func(c *Config) *Size { return &c.Limits.OutboundBuffer }),
 		duration("limits.handshake_timeout", "from accepting a connection to its CONNECT packet", 100*time.Millisecond, time.Hour,
 			func(c *Config) *time.Duration { return &c.Limits.HandshakeTimeout }),
-		seconds("limits.max_keep_alive", "longest keep alive; 0 means whatever the client asks for", 65535,
+		seconds("limits.max_keep_alive", "longest keep alive of MQTT 5.0 clients, others cannot be told; 0 means whatever the client asks for", 65535,
 			func(c *Config) *time.Duration { return &c.Limits.MaxKeepAlive }),
 		seconds("limits.max_session_expiry", "longest session expiry; 0 means whatever the client asks for", 1<<32-2,
 			func(c *Config) *time.Duration { return &c.Limits.MaxSessionExpiry }),
@@ -171,9 +198,10 @@ func (s setting) withFlag() setting {
 	return s
 }
 
-func text(key, help string, field func(*Config) *string) setting {
+// pathText is the name of a file or directory, "" for none.
+func pathText(key, help string, field func(*Config) *string) setting {
 	return setting{
-		key: key, help: help, want: "printable text",
+		key: key, help: help, want: "printable text", path: true,
 		parse: func(c *Config, s string) bool {
 			*field(c) = s
 			return printable(s)

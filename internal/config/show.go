@@ -35,6 +35,9 @@ func Show(w io.Writer, c Config, o Origins) error {
 		case s.key == "listen":
 			p.listen(c.Listen, from)
 			continue
+		case s.path && value == "":
+			p.line("# "+s.key+":", from) // an empty one would not be read back
+			continue
 		case !s.plain:
 			value = p.quote(value)
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path"
 	"strings"
 
 	"github.com/wirebird/wirebird/internal/transport"
@@ -98,13 +97,8 @@ func (c Config) checkListener(l Listener) error {
 	if u.TLS && c.TLSCert == "" && c.TLSKey == "" {
 		return fmt.Errorf("listen %s needs --tls-cert FILE and --tls-key FILE", l.URL)
 	}
-	if len(l.Origins) > 0 && !u.WebSocket {
-		return fmt.Errorf("listen %s: origins are for ws and wss, browsers connect to nothing else", l.URL)
-	}
-	for _, pattern := range l.Origins {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || !printable(pattern) {
-			return fmt.Errorf("listen %s: origins: want host names, perhaps with *, not %s", l.URL, quote(pattern))
-		}
+	if err := checkOrigins(l); err != nil {
+		return err
 	}
 	switch {
 	case c.Authenticates() || c.Anonymous(l):

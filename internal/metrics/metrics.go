@@ -34,7 +34,7 @@ func Register(r prometheus.Registerer, version string, source Source) error {
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	}, func() float64 { return 1 })
 	for _, c := range []prometheus.Collector{
-		newCollector(source), info,
+		newCollector("the broker's", source, metrics()), info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := r.Register(c); err != nil {
@@ -44,15 +44,16 @@ func Register(r prometheus.Registerer, version string, source Source) error {
 	return nil
 }
 
-// collector reads source once a scrape.
-type collector struct {
-	source  Source
-	metrics []metric
+// collector reads figures S once a scrape.
+type collector[S any] struct {
+	whose   string
+	source  func(context.Context) (S, error)
+	metrics []metric[S]
 	descs   []*prometheus.Desc // of metrics, by index
 }
 
-func newCollector(source Source) *collector {
-	c := &collector{source: source, metrics: metrics()}
+func newCollector[S any](whose string, source func(context.Context) (S, error), metrics []metric[S]) *collector[S] {
+	c := &collector[S]{whose: whose, source: source, metrics: metrics}
 	for _, m := range c.metrics {
 		var labels []string
 		if m.label != "" {
@@ -64,19 +65,19 @@ func newCollector(source Source) *collector {
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
+func (c *collector[S]) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range c.descs {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
+func (c *collector[S]) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), gatherTimeout)
 	defer cancel()
 	s, err := c.source(ctx)
 	if err != nil {
-		out <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("gather the broker's figures: %w", err))
+		out <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("gather %s figures: %w", c.whose, err))
 		return
 	}
 	for i, m := range c.metrics {
@@ -98,21 +99,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 func Reference() string {
 	var b strings.Builder
 	b.WriteString(referenceIntro)
-	b.WriteString("| metric | kind | labels | meaning |\n|---|---|---|---|\n")
-	row := func(name, kind, labels, help string) {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, kind, labels, strings.ReplaceAll(help, "|", "\\|"))
-	}
-	for _, m := range metrics() {
-		kind, label := "gauge", ""
-		if m.counter() {
-			kind = "counter"
-		}
-		if m.label != "" {
-			label = "`" + m.label + "`"
-		}
-		row(m.name, kind, label, m.help)
-	}
-	row(buildInfo, "gauge", "`version`, `go`", buildInfoHelp)
+	b.WriteString(tableHead)
+	rows(&b, metrics())
+	row(&b, buildInfo, "gauge", "`version`, `go`", buildInfoHelp)
+	b.WriteString(referenceJournal)
+	rows(&b, journalMetrics())
 	b.WriteString("\n## Reasons of dropped messages\n\n| `reason` | counts | what was dropped |\n|---|---|---|\n")
 	for _, d := range broker.Drops() {
 		counts := "messages"
@@ -122,6 +113,24 @@ func Reference() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", d, counts, dropHelp(d))
 	}
 	return b.String()
+}
+
+// rows are those of the table of metrics.
+func rows[S any](b *strings.Builder, list []metric[S]) {
+	for _, m := range list {
+		kind, label := "gauge", ""
+		if m.counter() {
+			kind = "counter"
+		}
+		if m.label != "" {
+			label = "`" + m.label + "`"
+		}
+		row(b, m.name, kind, label, m.help)
+	}
+}
+
+func row(b *strings.Builder, name, kind, labels, help string) {
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", name, kind, labels, strings.ReplaceAll(help, "|", "\\|"))
 }
 
 const referenceIntro = `# Metrics
@@ -141,3 +150,12 @@ the MQTT 5.0 reason codes, as in the log.
 This page is made by a test from the code.
 
 `
+
+const referenceJournal = `
+## The journal
+
+These are there when state is kept on disk, which is the default.
+
+` + tableHead
+
+const tableHead = "| metric | kind | labels | meaning |\n|---|---|---|---|\n"

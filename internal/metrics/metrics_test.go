@@ -30,6 +30,12 @@ func gather(t *testing.T, s broker.Stats) map[string]*dto.MetricFamily {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return families(t, r)
+}
+
+// families gathers r by name.
+func families(t *testing.T, r *prometheus.Registry) map[string]*dto.MetricFamily {
+	t.Helper()
 	list, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -13,29 +13,29 @@ const (
 	buildInfoHelp = "Always 1. Its labels tell which version runs where, for a look at a rolling upgrade."
 )
 
-// metric is one name with its values.
-type metric struct {
+// metric is one name with its values, out of figures S.
+type metric[S any] struct {
 	name, help string
 	label      string // "" is none
-	read       func(s *broker.Stats, emit func(v float64, label string))
+	read       func(s *S, emit func(v float64, label string))
 }
 
 // counter tells a counter, which only grows, from a gauge.
-func (m metric) counter() bool { return strings.HasSuffix(m.name, "_total") }
+func (m metric[S]) counter() bool { return strings.HasSuffix(m.name, "_total") }
 
 // number is a type of the figures in Stats.
 type number interface{ uint64 | int64 }
 
 // one is a metric without labels.
-func one[T number](name string, get func(s *broker.Stats) T, help string) metric {
-	return metric{name: name, help: help, read: func(s *broker.Stats, emit func(float64, string)) {
+func one[T number, S any](name string, get func(s *S) T, help string) metric[S] {
+	return metric[S]{name: name, help: help, read: func(s *S, emit func(float64, string)) {
 		emit(float64(get(s)), "")
 	}}
 }
 
 // byType is a metric of packets by their type; types that never came are there as 0.
-func byType(name string, get func(s *broker.Stats) map[packet.Type]uint64, help string) metric {
-	return metric{name: name, label: "type", help: help, read: func(s *broker.Stats, emit func(float64, string)) {
+func byType(name string, get func(s *broker.Stats) map[packet.Type]uint64, help string) metric[broker.Stats] {
+	return metric[broker.Stats]{name: name, label: "type", help: help, read: func(s *broker.Stats, emit func(float64, string)) {
 		all := get(s)
 		for t := packet.CONNECT; t <= packet.AUTH; t++ {
 			emit(float64(all[t]), t.String())
@@ -44,8 +44,8 @@ func byType(name string, get func(s *broker.Stats) map[packet.Type]uint64, help 
 }
 
 // byQoS is a metric of PUBLISH packets by their QoS.
-func byQoS(name string, get func(s *broker.Stats) [3]uint64, help string) metric {
-	return metric{name: name, label: "qos", help: help, read: func(s *broker.Stats, emit func(float64, string)) {
+func byQoS(name string, get func(s *broker.Stats) [3]uint64, help string) metric[broker.Stats] {
+	return metric[broker.Stats]{name: name, label: "qos", help: help, read: func(s *broker.Stats, emit func(float64, string)) {
 		for qos, n := range get(s) {
 			emit(float64(n), strconv.Itoa(qos))
 		}
@@ -53,8 +53,8 @@ func byQoS(name string, get func(s *broker.Stats) [3]uint64, help string) metric
 }
 
 // byCode is a metric by reason code; codes that never came are left out.
-func byCode(name string, get func(s *broker.Stats) map[packet.ReasonCode]uint64, help string) metric {
-	return metric{name: name, label: "reason", help: help, read: func(s *broker.Stats, emit func(float64, string)) {
+func byCode(name string, get func(s *broker.Stats) map[packet.ReasonCode]uint64, help string) metric[broker.Stats] {
+	return metric[broker.Stats]{name: name, label: "reason", help: help, read: func(s *broker.Stats, emit func(float64, string)) {
 		for code, n := range get(s) {
 			emit(float64(n), code.String())
 		}
@@ -62,8 +62,8 @@ func byCode(name string, get func(s *broker.Stats) map[packet.ReasonCode]uint64,
 }
 
 // metrics are all metrics that come from Stats, in the order of the reference page.
-func metrics() []metric {
-	var all []metric
+func metrics() []metric[broker.Stats] {
+	var all []metric[broker.Stats]
 	all = append(all, trafficMetrics()...)
 	all = append(all, copyMetrics()...)
 	all = append(all, connectionMetrics()...)
@@ -71,8 +71,8 @@ func metrics() []metric {
 	return append(all, protocolMetrics()...)
 }
 
-func trafficMetrics() []metric {
-	return []metric{
+func trafficMetrics() []metric[broker.Stats] {
+	return []metric[broker.Stats]{
 		{
 			name: "wirebird_uptime_seconds",
 			help: "Time since the broker started. A fall to 0 that nobody planned is a crash; look at the log before it.",
@@ -98,8 +98,8 @@ func trafficMetrics() []metric {
 }
 
 // copyMetrics are the sides of the law of conservation.
-func copyMetrics() []metric {
-	return []metric{
+func copyMetrics() []metric[broker.Stats] {
+	return []metric[broker.Stats]{
 		one("wirebird_messages_routed_total", func(s *broker.Stats) uint64 { return s.Routed },
 			"Copies of messages, one for each session that a message goes to."),
 		one("wirebird_messages_delivered_total", func(s *broker.Stats) uint64 { return s.Delivered },
@@ -129,8 +129,8 @@ func copyMetrics() []metric {
 	}
 }
 
-func connectionMetrics() []metric {
-	return []metric{
+func connectionMetrics() []metric[broker.Stats] {
+	return []metric[broker.Stats]{
 		one("wirebird_connections", func(s *broker.Stats) int64 { return s.Connections },
 			"Network connections, now, those without a CONNECT yet included. Alert near limits.max_connections."),
 		one("wirebird_connections_opened_total", func(s *broker.Stats) uint64 { return s.ConnectionsOpened },
@@ -154,8 +154,8 @@ func connectionMetrics() []metric {
 	}
 }
 
-func sessionMetrics() []metric {
-	return []metric{
+func sessionMetrics() []metric[broker.Stats] {
+	return []metric[broker.Stats]{
 		one("wirebird_sessions", func(s *broker.Stats) int64 { return s.Sessions },
 			"Sessions, now, with and without a connection. Growth without new clients is identifiers made up for each connection."),
 		one("wirebird_sessions_online", func(s *broker.Stats) int64 { return s.SessionsOnline },
@@ -183,8 +183,8 @@ func sessionMetrics() []metric {
 	}
 }
 
-func protocolMetrics() []metric {
-	return []metric{
+func protocolMetrics() []metric[broker.Stats] {
+	return []metric[broker.Stats]{
 		one("wirebird_no_local_total", func(s *broker.Stats) uint64 { return s.NoLocal },
 			"Messages not given back to their publisher because its subscription says No Local."),
 		one("wirebird_repeated_messages_total", func(s *broker.Stats) uint64 { return s.Repeats },
@@ -199,6 +199,8 @@ func protocolMetrics() []metric {
 			"Times that a publisher was not read for a while because other shards could not keep up. A steady rate means the machine is full."),
 		one("wirebird_decisions_parked_total", func(s *broker.Stats) uint64 { return s.DecisionsParked },
 			"Connections parked while a slow decision, such as a password hash, was made. A high rate beside a busy CPU is a storm of logins."),
+		one("wirebird_requests_not_stored_total", func(s *broker.Stats) uint64 { return s.NotStored },
+			"Requests of clients refused because the journal has failed. Alert on any: nothing is acknowledged until the disk is mended and the broker started again."),
 		one("wirebird_mail_bytes", func(s *broker.Stats) int64 { return s.MailBytes },
 			"Bytes of messages under way from one shard to another, now. A value that stays high comes before stalls."),
 	}
@@ -223,6 +225,8 @@ func dropHelp(d broker.Drop) string {
 		return "copies whose session ended before they were delivered"
 	case broker.DropRejected:
 		return "copies that the client refused with a reason code"
+	case broker.DropUnreadable:
+		return "stored copies that could not be read back from the disk"
 	}
 	return ""
 }

@@ -44,6 +44,9 @@ const (
 	NoLocal           Options = 1 << 2 // do not send to the session that published
 	RetainAsPublished Options = 1 << 3 // keep the RETAIN flag of the message
 
+	// Durable is ours: the session outlives its connection, and what waits for it is stored.
+	Durable Options = 1 << 4
+
 	qosMask Options = 3
 )
 

@@ -77,6 +77,7 @@ const adminIndex = `wirebird
 /healthz      200 while the process lives
 /readyz       200 while clients are served, else 503 and why
 /metrics      figures in the Prometheus text format
+/backup       POST ?dir=DIR copies what is stored to DIR, from this machine only
 /debug/pprof/ profiles of the Go runtime
 `
 
@@ -86,6 +87,7 @@ func (s *Server) adminHandler(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, adminIndex) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("POST /backup", s.backup)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}))
@@ -98,15 +100,23 @@ func (s *Server) adminHandler(registry *prometheus.Registry) http.Handler {
 }
 
 // readyz tells whether clients should be sent here.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	switch s.phase.Load() {
-	case phaseReady:
-		answer(w, http.StatusOK, "ok\n")
-	case phaseStarting:
-		answer(w, http.StatusServiceUnavailable, "starting: waiting for the listeners to open\n")
-	default:
-		answer(w, http.StatusServiceUnavailable, "shutting down: waiting for clients to take what was written to them\n")
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	stored, _ := s.disk.stats(r.Context()) // without a journal nothing has failed
+	status, text := readiness(s.phase.Load(), stored.Failed)
+	answer(w, status, text+"\n")
+}
+
+// readiness is the answer of /readyz; failed is why the journal stores nothing any more.
+func readiness(phase int32, failed error) (status int, text string) {
+	switch {
+	case phase == phaseStarting:
+		return http.StatusServiceUnavailable, "starting: waiting for the listeners to open"
+	case phase == phaseStopping:
+		return http.StatusServiceUnavailable, "shutting down: waiting for clients to take what was written to them"
+	case failed != nil:
+		return http.StatusServiceUnavailable, "the journal has failed: " + failed.Error()
 	}
+	return http.StatusOK, "ok"
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

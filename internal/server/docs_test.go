@@ -72,7 +72,7 @@ An element of ` + "`listen`" + ` is an address, or a mapping with these keys:
 |---|---|
 | ` + "`url`" + ` | ` + "`tcp://HOST:PORT`, `tls://…`, `ws://HOST:PORT/PATH`, `wss://…` or `unix:///PATH`" + `; no host means all interfaces, port 0 a free one; ` + "`?proxy=true`" + ` expects the PROXY protocol |
 | ` + "`allow_anonymous`" + ` | overrides the setting of the same name for this address |
-| ` + "`origins`" + ` | host names, perhaps with ` + "`*`" + `, of web pages that may connect; for ws and wss only; none means any |
+| ` + "`origins`" + ` | host names, perhaps with ` + "`*`" + `, of web pages that may connect, or whole origins such as ` + "`https://*.example.com`" + `; for ws and wss only; none means any, but see below |
 
 ## Who may connect
 
@@ -87,6 +87,11 @@ the general one says so; else, while there is no file of users, at addresses tha
 machine can reach. An address that would be open to the network without anybody having said so
 is an error.
 
+Where anonymous clients are admitted only because the address is of this machine, without any
+` + "`allow_anonymous`" + `, web pages may connect from ` + "`localhost`, `127.0.0.1` and `[::1]`" + ` only: a browser on this
+machine runs pages from anywhere. List other pages in ` + "`origins`" + `. Clients that send no Origin header, which
+are all but browsers, are not affected.
+
 A refused client gets "not authorized" (0x87, return code 5 in MQTT 3), with a wrong name or
 password "bad user name or password" (0x86, return code 4).
 
@@ -98,9 +103,12 @@ are connected stay connected. Other settings need a restart.
 
 ## Data
 
-In this version messages and sessions live in memory and end with the process. The directory
-` + "`data`" + ` is created and locked, so that two brokers never share one, and holds nothing else yet.
-` + "`in_memory`" + ` does without it.
+The directory ` + "`data`" + ` holds sessions, their queues and retained messages. It is created and locked, so
+that two brokers never share one. ` + "`durability`" + ` says what an acknowledgement promises; see
+[durability.md](durability.md). With ` + "`in_memory`" + ` there is no directory, and all of it ends with the process.
+
+A path that is given and empty, as ` + "`--password-file \"$USERS\"`" + ` with a variable that is not set, is an error;
+an environment variable that is empty counts as not set.
 
 ## Settings
 

@@ -38,29 +38,29 @@ func loopback() config.Config {
 	return c
 }
 
-// journal collects log lines.
-type journal struct {
+// logbook collects log lines.
+type logbook struct {
 	mu   sync.Mutex
 	text bytes.Buffer // guarded by mu
 }
 
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
 }
 
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // entries returns the lines with this message.
-func (j *journal) entries(t *testing.T, msg string) []map[string]any {
+func (l *logbook) entries(t *testing.T, msg string) []map[string]any {
 	t.Helper()
 	var found []map[string]any
-	for line := range strings.Lines(j.String()) {
+	for line := range strings.Lines(l.String()) {
 		var e map[string]any
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("log line %q: %v", line, err)
@@ -77,7 +77,7 @@ type node struct {
 	*server.Server
 	server.Summary
 	t    *testing.T
-	log  *journal
+	log  *logbook
 	stop context.CancelFunc
 	done chan struct{} // closed when Run has returned
 	err  error         // of Run, after done
@@ -86,7 +86,7 @@ type node struct {
 // start runs a server until the test ends; Run must return nil then.
 func start(t *testing.T, cfg config.Config) *node {
 	t.Helper()
-	n := &node{t: t, log: &journal{}, done: make(chan struct{})}
+	n := &node{t: t, log: &logbook{}, done: make(chan struct{})}
 	var err error
 	if n.Server, err = server.New(cfg, server.NewLogger(n.log, "json", cfg.LogLevel), "v0.0.1"); err != nil {
 		t.Fatal(err)

@@ -262,7 +262,7 @@ func TestErrorsSayHowToMendThem(t *testing.T) {
 func TestNewOpensNothing(t *testing.T) {
 	cfg := loopback()
 	cfg.InMemory, cfg.Data = false, filepath.Join(t.TempDir(), "data")
-	if _, err := server.New(cfg, server.NewLogger(&journal{}, "json", cfg.LogLevel), ""); err != nil {
+	if _, err := server.New(cfg, server.NewLogger(&logbook{}, "json", cfg.LogLevel), ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(cfg.Data); !errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -66,11 +67,33 @@ func TestDefaultsAreTheBrokers(t *testing.T) {
 	want := broker.Limits{
 		MaxPacketSize: 1 << 20, MaxTopicLevels: 128, MaxClientIDLength: 1024, MaxSubscriptions: 10_000,
 		MaxInflight: 256, ReceiveMaximum: 1024, TopicAliasMaximum: 32, MaxQueuedMessages: 1_000_000,
-		MaxQueuedBytes: 256 << 20, MaxRetainedMessages: 1_000_000, OutboundBuffer: 1 << 20,
+		MaxQueuedBytes: 256 << 20, MaxQueuedMessagesTotal: 100_000_000, MaxQueuedBytesTotal: 16 << 30, MaxRetainedMessages: 1_000_000, OutboundBuffer: 1 << 20,
 		HandshakeTimeout: cfg.Limits.HandshakeTimeout, MaxQoS: 2,
 	}
 	if got != want {
 		t.Errorf("limits are %+v; want %+v", got, want)
+	}
+}
+
+// In the package, because a test cannot break the disk of a server.
+func TestReadinessSaysWhatIsMissing(t *testing.T) {
+	full := errors.New("no space left on device")
+	for name, tt := range map[string]struct {
+		phase  int32
+		failed error
+		status int
+		text   string
+	}{
+		"starting": {phaseStarting, nil, http.StatusServiceUnavailable, "starting: waiting for the listeners to open"},
+		"ready":    {phaseReady, nil, http.StatusOK, "ok"},
+		"failed":   {phaseReady, full, http.StatusServiceUnavailable, "the journal has failed: no space left on device"},
+		"stopping": {phaseStopping, full, http.StatusServiceUnavailable, "shutting down: waiting for clients to take what was written to them"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if status, text := readiness(tt.phase, tt.failed); status != tt.status || text != tt.text {
+				t.Errorf("%d %q; want %d %q", status, text, tt.status, tt.text)
+			}
+		})
 	}
 }
 
@@ -83,7 +106,7 @@ func TestReadinessBeforeTheListenersAreOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	s.readyz(w, nil)
+	s.readyz(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 	if w.Code != http.StatusServiceUnavailable || !strings.HasPrefix(w.Body.String(), "starting: waiting for ") {
 		t.Errorf("%d %q; want 503 and what it waits for", w.Code, w.Body)
 	}

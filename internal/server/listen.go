@@ -6,7 +6,30 @@ import (
 	"io/fs"
 	"net"
 	"os"
+
+	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/transport"
 )
+
+// origins are the web pages that may connect at l, none for any.
+//
+// A browser runs pages from anywhere on this machine. Where clients need no password only
+// because they are on this machine, nobody has said that such pages may come in, so that
+// those from elsewhere are refused.
+func origins(cfg config.Config, l config.Listener) []string {
+	said := len(l.Origins) > 0 || l.AllowAnonymous != nil || cfg.AllowAnonymous
+	u, err := transport.ParseListen(l.URL)
+	if err != nil || said || !u.WebSocket || !cfg.Anonymous(l) {
+		return l.Origins
+	}
+	var local []string
+	for _, scheme := range []string{"http://", "https://"} {
+		for _, host := range []string{"localhost", "127.0.0.1", `\[::1]`} { // a pattern's [ needs a backslash
+			local = append(local, scheme+host, scheme+host+":*")
+		}
+	}
+	return local
+}
 
 // listenError says how to mend what is wrong with an address that flag sets.
 func listenError(err error, flag string) error {

@@ -35,10 +35,13 @@ type Server struct {
 	notify  notifier
 	phase   atomic.Int32
 
+	backingUp atomic.Bool
+
 	// Set by start, before anything else runs.
 	broker    *broker.Broker
 	lock      *os.File // nil with InMemory
-	admin     *admin   // nil without an admin address
+	disk      openDisk
+	admin     *admin // nil without an admin address
 	endScrape context.CancelFunc
 	shards    int
 }
@@ -103,7 +106,18 @@ func (s *Server) start() (err error) {
 	}
 	o := s.brokerOptions(raiseFileLimit())
 	s.shards = o.Shards
+	if !s.cfg.InMemory {
+		disk, err := openJournal(s.cfg, s.log)
+		if err != nil {
+			return err
+		}
+		s.disk.open(disk)
+		o.Journal = disk
+	}
 	if s.broker, err = broker.New(o); err != nil {
+		return err
+	}
+	if err = s.recover(); err != nil {
 		return err
 	}
 	if err = s.startAdmin(); err != nil {
@@ -123,7 +137,7 @@ func (s *Server) start() (err error) {
 
 // listen opens one address for clients.
 func (s *Server) listen(l config.Listener) error {
-	o := broker.ListenOptions{URL: l.URL, AllowAnonymous: s.cfg.Anonymous(l), Origins: l.Origins}
+	o := broker.ListenOptions{URL: l.URL, AllowAnonymous: s.cfg.Anonymous(l), Origins: origins(s.cfg, l)}
 	if s.certs != nil {
 		o.TLS = s.certs.Config()
 	}
@@ -150,6 +164,11 @@ func (s *Server) startAdmin() error {
 		return s.broker.Stats(ctx)
 	}); err != nil {
 		return err
+	}
+	if !s.cfg.InMemory {
+		if err := metrics.RegisterJournal(registry, s.disk.stats); err != nil {
+			return err
+		}
 	}
 	a, err := listenAdmin(s.cfg.Admin, s.adminHandler(registry), s.log)
 	if err != nil {
@@ -185,6 +204,9 @@ func (s *Server) close() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // there was no time for anybody to connect
 		_ = s.broker.Shutdown(ctx)
+	}
+	if err := s.disk.close(); err != nil {
+		s.log.Error("close the journal", "error", err)
 	}
 	if s.endScrape != nil {
 		s.endScrape() // nobody answers a scrape any more
@@ -245,23 +267,27 @@ func (s *Server) brokerOptions(files int) broker.Options {
 	o := broker.Options{
 		Shards: shards,
 		Limits: broker.Limits{
-			MaxPacketSize:       int(l.MaxPacketSize),
-			MaxTopicLevels:      l.MaxTopicLevels,
-			MaxClientIDLength:   l.MaxClientIDLength,
-			MaxConnections:      l.MaxConnections,
-			MaxSubscriptions:    l.MaxSubscriptions,
-			MaxInflight:         l.MaxInflight,
-			ReceiveMaximum:      l.ReceiveMaximum,
-			TopicAliasMaximum:   noneIsNegative(l.TopicAliasMaximum),
-			MaxQueuedMessages:   l.MaxQueuedMessages,
-			MaxQueuedBytes:      int64(l.MaxQueuedBytes),
-			MaxRetainedMessages: l.MaxRetainedMessages,
-			OutboundBuffer:      int(l.OutboundBuffer),
-			HandshakeTimeout:    l.HandshakeTimeout,
-			MaxKeepAlive:        l.MaxKeepAlive,
-			MaxSessionExpiry:    l.MaxSessionExpiry,
-			MaxQoS:              noneIsNegative(l.MaxQoS),
-			RetainUnavailable:   l.MaxRetainedMessages == 0,
+			MaxPacketSize:          int(l.MaxPacketSize),
+			MaxTopicLevels:         l.MaxTopicLevels,
+			MaxClientIDLength:      l.MaxClientIDLength,
+			MaxConnections:         l.MaxConnections,
+			MaxSubscriptions:       l.MaxSubscriptions,
+			MaxInflight:            l.MaxInflight,
+			ReceiveMaximum:         l.ReceiveMaximum,
+			TopicAliasMaximum:      noneIsNegative(l.TopicAliasMaximum),
+			MaxQueuedMessages:      l.MaxQueuedMessages,
+			MaxQueuedBytes:         int64(l.MaxQueuedBytes),
+			MaxQueuedMessagesTotal: int64(l.MaxQueuedMessagesTotal),
+			MaxQueuedBytesTotal:    int64(l.MaxQueuedBytesTotal),
+			MaxQueueAge:            l.MaxQueueAge,
+			DropOldest:             l.QueuePolicy == "drop_oldest",
+			MaxRetainedMessages:    l.MaxRetainedMessages,
+			OutboundBuffer:         int(l.OutboundBuffer),
+			HandshakeTimeout:       l.HandshakeTimeout,
+			MaxKeepAlive:           l.MaxKeepAlive,
+			MaxSessionExpiry:       l.MaxSessionExpiry,
+			MaxQoS:                 noneIsNegative(l.MaxQoS),
+			RetainUnavailable:      l.MaxRetainedMessages == 0,
 		},
 		Hooks:               s.access.hooks(),
 		Logger:              s.log,
@@ -304,7 +330,7 @@ func noneIsNegative(n int) int {
 
 // summary is what the server is once it has started.
 func (s *Server) summary() Summary {
-	sum := Summary{Version: s.version, Data: s.cfg.Data}
+	sum := Summary{Version: s.version, Data: s.cfg.Data, Durability: s.cfg.Durability}
 	for _, l := range s.broker.Listeners() {
 		sum.Listeners = append(sum.Listeners, s.summarize(l))
 	}

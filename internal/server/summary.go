@@ -10,7 +10,9 @@ type Summary struct {
 	Version   string
 	Listeners []ListenerSummary // in the order of the configuration
 	Data      string            // "" when nothing is kept on disk
-	Admin     string            // an URL, "" for none
+	// Durability is fsync, os or none: what an acknowledgement promises.
+	Durability string
+	Admin      string // an URL, "" for none
 }
 
 // ListenerSummary is one address for clients.

@@ -1,5 +1,7 @@
 package session
 
+import "slices"
+
 // Outbound is the sending half of a Session. Messages wait in its queue, and, from the
 // first PUBLISH until the acknowledgement, in its window.
 //
@@ -8,14 +10,15 @@ package session
 // therefore spans at most 65,535 identifiers: while the oldest Message stays
 // unacknowledged, no more than that follow it.
 type Outbound struct {
-	window ring
-	queue  ring
-	bytes  int64  // of messages in queue
-	base   uint32 // sequence number of the window's first entry; identifier = base%65535 + 1
-	cursor int    // entries of the window before it have been sent on this connection
-	live   int    // entries of the window that are not done
-	quota  int    // PUBLISH packets that may be sent now [MQTT-4.9.0-1]
-	max    int    // the peer's Receive Maximum; 0 while there is no connection
+	window  ring
+	queue   ring
+	bytes   int64  // of messages in queue
+	base    uint32 // sequence number of the window's first entry; identifier = base%65535 + 1
+	cursor  int    // entries of the window before it have been sent on this connection
+	live    int    // entries of the window that are not done
+	soonest uint32 // when the first of queue expires at the earliest, unix seconds; 0 never
+	quota   int    // PUBLISH packets that may be sent now [MQTT-4.9.0-1]
+	max     int    // the peer's Receive Maximum; 0 while there is no connection
 }
 
 const identifiers = 65535
@@ -30,6 +33,7 @@ const (
 	Resend        // PUBLISH with DUP [MQTT-3.3.1-1]
 	Release       // PUBREL
 	Outdated      // the Message has expired: it is gone
+	Absent        // the Message is stored and not at hand: see Missing and Fill
 )
 
 // Start begins a connection whose peer takes receiveMax unacknowledged messages. All
@@ -46,8 +50,35 @@ func (o *Outbound) Stop() { o.max, o.quota = 0, 0 }
 
 // Push adds an entry behind all others. Its QoS is 1 or 2.
 func (o *Outbound) Push(e Entry) {
+	e.measure()
 	o.queue.push(e)
-	o.bytes += int64(e.Msg.Size())
+	o.bytes += int64(e.Size)
+	o.expires(&e)
+}
+
+func (o *Outbound) expires(e *Entry) {
+	if e.Expires != 0 && (o.soonest == 0 || e.Expires < o.soonest) {
+		o.soonest = e.Expires
+	}
+}
+
+// Shift removes and returns the message that has waited longest; ok is false when none waits.
+func (o *Outbound) Shift() (e Entry, ok bool) {
+	if o.queue.n == 0 {
+		return Entry{}, false
+	}
+	e = o.queue.pop()
+	o.bytes -= int64(e.Size)
+	return e, true
+}
+
+// Purge removes and returns the waiting messages that have expired. It looks at the queue
+// only when there may be one.
+func (o *Outbound) Purge(now int64) []Entry {
+	if o.soonest == 0 || int64(o.soonest)*1e9 > now {
+		return nil
+	}
+	return o.Take(func(e *Entry) bool { return e.Expired(now) })
 }
 
 // Next takes what is to be sent next: first what an earlier connection left, in its
@@ -67,6 +98,8 @@ func (o *Outbound) Next(now int64) (Kind, uint16, *Entry) {
 			continue
 		case o.quota == 0:
 			return Nothing, 0, nil
+		case e.Msg == nil:
+			return Absent, 0, e
 		}
 		o.quota--
 		o.cursor++
@@ -76,9 +109,14 @@ func (o *Outbound) Next(now int64) (Kind, uint16, *Entry) {
 	if o.queue.n == 0 || o.quota == 0 || o.window.n >= identifiers {
 		return Nothing, 0, nil
 	}
+	head := o.queue.at(0)
+	expired := head.Expired(now)
+	if head.Msg == nil && !expired {
+		return Absent, 0, head
+	}
 	e := o.queue.pop()
-	o.bytes -= int64(e.Msg.Size())
-	if e.Msg.Expired(now) {
+	o.bytes -= int64(e.Size)
+	if expired {
 		return Outdated, 0, &e
 	}
 	id, w := o.enter(e)
@@ -132,17 +170,19 @@ func (o *Outbound) Puback(id uint16) (e Entry, ok bool) {
 }
 
 // Pubrec advances a QoS 2 delivery: PUBREL is due when ok [MQTT-4.3.3-4]. A refused one,
-// with a reason code of 0x80 or above, is complete [MQTT-4.4.0-2]; gone is its entry.
-func (o *Outbound) Pubrec(id uint16, refused bool) (gone Entry, ok bool) {
+// with a reason code of 0x80 or above, is complete [MQTT-4.4.0-2]: gone.
+func (o *Outbound) Pubrec(id uint16, refused bool) (e Entry, gone, ok bool) {
 	p, i := o.find(id)
 	if p == nil || p.QoS != 2 {
-		return Entry{}, false
+		return Entry{}, false, false
 	}
 	if refused && p.state != released {
-		return o.complete(p, i), true
+		return o.complete(p, i), true, true
 	}
 	p.state = released
-	return Entry{}, true
+	e = *p
+	p.Msg = nil // it is never sent again [MQTT-4.3.3-6]
+	return e, false, true
 }
 
 // Pubcomp completes a QoS 2 delivery; ok is false when id is none's or PUBREC has not come.
@@ -213,16 +253,140 @@ func (o *Outbound) Each(fn func(id uint16, owed bool, e *Entry)) {
 // Take removes and returns, in order, the waiting entries for which fn is true.
 func (o *Outbound) Take(fn func(e *Entry) bool) []Entry {
 	var taken []Entry
+	o.soonest = 0
 	for range o.queue.n {
 		e := o.queue.pop()
 		if fn(&e) {
 			taken = append(taken, e)
-			o.bytes -= int64(e.Msg.Size())
+			o.bytes -= int64(e.Size)
 		} else {
 			o.queue.push(e)
+			o.expires(&e)
 		}
 	}
 	return taken
+}
+
+// Unload lets go of all Messages that are stored, those of shared subscriptions excepted.
+func (o *Outbound) Unload() {
+	for i := range o.window.n {
+		o.window.at(i).unload()
+	}
+	for i := range o.queue.n {
+		o.queue.at(i).unload()
+	}
+}
+
+// UnloadLast lets go of the Message of the entry that was pushed last, if it is stored.
+func (o *Outbound) UnloadLast() {
+	if o.queue.n > 0 {
+		o.queue.at(o.queue.n - 1).unload()
+	}
+}
+
+// Missing lists, in order, up to most stored Messages that Next will ask for.
+func (o *Outbound) Missing(most int) []uint64 {
+	var mids []uint64
+	for i := 0; i < o.window.n && len(mids) < most; i++ {
+		if e := o.window.at(i); e.Msg == nil && e.state == waiting {
+			mids = append(mids, e.MID)
+		}
+	}
+	for i := 0; i < o.queue.n && len(mids) < most; i++ {
+		if e := o.queue.at(i); e.Msg == nil {
+			mids = append(mids, e.MID)
+		} else if len(mids) == 0 && i >= most {
+			break // what is at hand will do for a while
+		}
+	}
+	return mids
+}
+
+// Fill brings Messages back: msgs[i] is that of mids[i], which are in the order of
+// Missing. It returns the entries whose Message is nil: they are gone.
+func (o *Outbound) Fill(mids []uint64, msgs []*Message) (lost []Entry) {
+	next := 0
+	fill := func(e *Entry) bool {
+		if next < len(mids) && e.MID == mids[next] && e.Msg == nil {
+			e.Msg = msgs[next]
+			next++
+			return e.Msg != nil
+		}
+		return true
+	}
+	for i := 0; i < o.window.n && next < len(mids); i++ {
+		if e := o.window.at(i); e.state == waiting && !fill(e) {
+			lost = append(lost, *e)
+			o.Discard(o.id(i))
+		}
+	}
+	for i := 0; i < o.queue.n && next < len(mids); i++ {
+		fill(o.queue.at(i))
+	}
+	if next == len(mids) && len(lost) == 0 && !slices.Contains(msgs, nil) {
+		return nil
+	}
+	gone := map[uint64]bool{}
+	for i, mid := range mids {
+		if msgs[i] == nil {
+			gone[mid] = true
+		}
+	}
+	return append(lost, o.Take(func(e *Entry) bool { return e.Msg == nil && gone[e.MID] })...)
+}
+
+// Restored is an entry of a Session that comes back from the journal.
+type Restored struct {
+	Entry Entry
+	ID    uint16 // packet identifier that it was sent with; 0 none
+	Owed  bool   // PUBREC came
+}
+
+// Restore fills an empty Outbound with what a journal kept, in the order of arrival.
+// Those with a packet identifier go to the window, where the identifiers say; the
+// identifiers between them count as done.
+func (o *Outbound) Restore(list []Restored) {
+	byID := map[uint16]*Restored{}
+	var used []int
+	for i := range list {
+		r := &list[i]
+		if r.ID == 0 || byID[r.ID] != nil {
+			o.Push(r.Entry)
+			continue
+		}
+		byID[r.ID] = r
+		used = append(used, int(r.ID))
+	}
+	if len(used) == 0 {
+		return
+	}
+	slices.Sort(used)
+	// The window begins behind the widest gap between identifiers.
+	first, widest := 0, used[0]+identifiers-used[len(used)-1]
+	for i := 1; i < len(used); i++ {
+		if gap := used[i] - used[i-1]; gap > widest {
+			first, widest = i, gap
+		}
+	}
+	o.base = uint32(used[first] - 1)
+	for range identifiers {
+		r := byID[uint16((int(o.base)+o.window.n)%identifiers+1)]
+		e := Entry{state: done}
+		if r != nil {
+			e = r.Entry
+			e.measure()
+			e.state = waiting
+			if r.Owed {
+				e.state = released
+			}
+			o.live++
+			used = used[1:]
+		}
+		o.window.push(e)
+		if len(used) == 0 {
+			break
+		}
+	}
 }
 
 // ring is a queue of entries that grows as needed and lets go of a large buffer when empty.
@@ -257,4 +421,9 @@ func (r *ring) pop() Entry {
 		r.buf, r.head = nil, 0
 	}
 	return e
+}
+
+// String names the kind in tests and logs.
+func (k Kind) String() string {
+	return [...]string{"nothing", "send", "resend", "release", "outdated", "absent"}[k]
 }

@@ -53,7 +53,7 @@ func TestUnfinishedFlowsAreSentAgainInOrderWithinASmallerReceiveMaximum(t *testi
 		ids[n] = next(t, &o, Send, fmt.Sprint(n))
 	}
 	push(&o, 4, 2)
-	if _, ok := o.Pubrec(ids[1], false); !ok {
+	if _, _, ok := o.Pubrec(ids[1], false); !ok {
 		t.Fatal("PUBREC not known")
 	}
 	o.Stop()
@@ -62,7 +62,7 @@ func TestUnfinishedFlowsAreSentAgainInOrderWithinASmallerReceiveMaximum(t *testi
 	if id := next(t, &o, Resend, "0"); id != ids[0] {
 		t.Errorf("resent with identifier %d, want %d", id, ids[0])
 	}
-	if id := next(t, &o, Release, "1"); id != ids[1] {
+	if id := next(t, &o, Release, ""); id != ids[1] {
 		t.Errorf("PUBREL %d, want %d", id, ids[1])
 	}
 	next(t, &o, Resend, "2")
@@ -86,7 +86,7 @@ func TestARefusedPubrecEndsTheMessage(t *testing.T) {
 	push(&o, 0, 2)
 	push(&o, 1, 2)
 	id := next(t, &o, Send, "0")
-	if e, ok := o.Pubrec(id, true); !ok || e.Msg == nil {
+	if e, gone, ok := o.Pubrec(id, true); !ok || !gone || e.Msg == nil {
 		t.Fatal("a refusal does not end the message")
 	}
 	next(t, &o, Send, "1")
@@ -99,7 +99,7 @@ func TestAcknowledgementsOfTheWrongKindAreUnknown(t *testing.T) {
 	push(&o, 1, 2)
 	one, two := next(t, &o, Send, "0"), next(t, &o, Send, "1")
 	for name, ok := range map[string]bool{
-		"PUBREC for QoS 1":      func() bool { _, ok := o.Pubrec(one, false); return ok }(),
+		"PUBREC for QoS 1":      func() bool { _, _, ok := o.Pubrec(one, false); return ok }(),
 		"PUBACK for QoS 2":      func() bool { _, ok := o.Puback(two); return ok }(),
 		"PUBCOMP before PUBREC": func() bool { _, ok := o.Pubcomp(two); return ok }(),
 		"PUBACK 0":              func() bool { _, ok := o.Puback(0); return ok }(),
@@ -168,7 +168,7 @@ func TestWindowAgreesWithAModel(t *testing.T) {
 				}
 				i := rapid.IntRange(0, len(flying)-1).Draw(t, "flow")
 				if f := &flying[i]; !f.released {
-					if _, ok := o.Pubrec(f.id, false); !ok {
+					if _, _, ok := o.Pubrec(f.id, false); !ok {
 						t.Fatalf("PUBREC %d unknown", f.id)
 					}
 					f.released = true
@@ -275,5 +275,96 @@ func BenchmarkOutboundQoS1(b *testing.B) {
 	e := Entry{Msg: message(1), QoS: 1}
 	for b.Loop() {
 		o.Puback(o.Direct(e))
+	}
+}
+
+func stored(n int, qos byte) Entry {
+	return Entry{Msg: message(n), QoS: qos, MID: uint64(n + 1)}
+}
+
+func TestStoredMessagesLeaveMemoryAndComeBack(t *testing.T) {
+	var o Outbound
+	o.Start(2)
+	for n := range 5 {
+		o.Push(stored(n, 1))
+	}
+	next(t, &o, Send, "0")
+	bytes := o.QueuedBytes()
+	o.Stop()
+	o.Unload()
+	o.Start(10)
+	if o.QueuedBytes() != bytes {
+		t.Errorf("%d bytes queued, were %d", o.QueuedBytes(), bytes)
+	}
+	next(t, &o, Absent, "")
+	mids := o.Missing(3)
+	if fmt.Sprint(mids) != "[1 2 3]" {
+		t.Fatalf("Missing %v", mids)
+	}
+	if lost := o.Fill(mids, []*Message{message(0), nil, message(2)}); len(lost) != 1 || lost[0].MID != 2 {
+		t.Fatalf("lost %v", lost)
+	}
+	next(t, &o, Resend, "0")
+	next(t, &o, Send, "2")
+	next(t, &o, Absent, "")
+	o.Fill(o.Missing(9), []*Message{message(3), message(4)})
+	next(t, &o, Send, "3")
+	next(t, &o, Send, "4")
+	next(t, &o, Nothing, "")
+	if o.QueuedBytes() != 0 || o.Inflight() != 4 {
+		t.Errorf("%d bytes queued, %d in flight", o.QueuedBytes(), o.Inflight())
+	}
+}
+
+func TestALostMessageInFlightIsDiscarded(t *testing.T) {
+	var o Outbound
+	o.Start(9)
+	o.Push(stored(0, 2))
+	next(t, &o, Send, "0")
+	o.Stop()
+	o.Unload()
+	o.Start(9)
+	next(t, &o, Absent, "")
+	if lost := o.Fill(o.Missing(9), []*Message{nil}); len(lost) != 1 || !o.Idle() {
+		t.Errorf("lost %v, idle %v", lost, o.Idle())
+	}
+}
+
+func TestRestoreKeepsIdentifiers(t *testing.T) {
+	for name, ids := range map[string][]uint16{
+		"apart":        {3, 0, 7, 0},
+		"wrapped":      {65534, 1, 0, 3},
+		"out of order": {9, 8, 0, 10},
+		"none":         {0, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var o Outbound
+			var list []Restored
+			for n, id := range ids {
+				list = append(list, Restored{Entry: stored(n, 2), ID: id, Owed: id == 7})
+			}
+			o.Restore(list)
+			o.Start(100)
+			seen := map[uint16]string{}
+			for kind, id, e := o.Next(0); kind != Nothing; kind, id, e = o.Next(0) {
+				if seen[id] != "" {
+					t.Fatalf("identifier %d twice", id)
+				}
+				seen[id] = kind.String()
+				_ = e
+			}
+			for _, id := range ids {
+				want := Resend
+				if id == 7 {
+					want = Release
+				}
+				if id != 0 && seen[id] != want.String() {
+					t.Errorf("identifier %d: %s, want %v", id, seen[id], want)
+				}
+			}
+			if len(seen) != len(ids) || o.Inflight() != len(ids) {
+				t.Errorf("%d sent, %d in flight, want %d", len(seen), o.Inflight(), len(ids))
+			}
+		})
 	}
 }

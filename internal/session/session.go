@@ -43,11 +43,18 @@ func Remaining(expires, now int64) uint32 {
 
 // Entry is a Message on its way to one Session.
 type Entry struct {
+	// Msg is nil while the Message is only stored: MID names it, and Outbound.Fill brings
+	// it back.
 	Msg *Message
 	// More holds what few entries have; nil otherwise.
 	More *More
+	// MID names the Message in the journal; 0 when it is not there.
+	MID uint64
 	// SubID is the Subscription Identifier; 0 is none.
 	SubID uint32
+	// Size is Msg.Size, and Expires is Msg.Expires in unix seconds, rounded up, or an
+	// earlier end that the owner has set. Push sets them. They count while Msg is nil.
+	Size, Expires uint32
 	// QoS of the delivery.
 	QoS byte
 	// Retain is the RETAIN flag of the delivery.
@@ -55,6 +62,31 @@ type Entry struct {
 	state  state
 	// charged: its PUBLISH took from this connection's send quota.
 	charged bool
+}
+
+// Expired tells whether the Message is past its Message Expiry Interval.
+func (e *Entry) Expired(now int64) bool {
+	return e.Expires != 0 && int64(e.Expires)*1e9 <= now || e.Msg != nil && e.Msg.Expired(now)
+}
+
+// measure notes what must be known of a Message that is not at hand.
+func (e *Entry) measure() {
+	if e.Msg == nil {
+		return
+	}
+	e.Size = uint32(e.Msg.Size())
+	if at := uint32((e.Msg.Expires + 999_999_999) / 1_000_000_000); at != 0 && (e.Expires == 0 || at < e.Expires) {
+		e.Expires = at
+	}
+}
+
+// unload lets go of a Message that is stored. Those of shared subscriptions stay, as
+// they may have to go to another session.
+func (e *Entry) unload() {
+	if e.MID != 0 && e.state != done && (e.More == nil || e.More.Share == "") {
+		e.measure()
+		e.Msg = nil
+	}
 }
 
 // More is the rare part of an Entry.

@@ -94,9 +94,6 @@ func (c *Conn) Port() Port {
 	return c.ext.port
 }
 
-// FD is the connection's descriptor on epoll, -1 elsewhere.
-func (c *Conn) FD() int { return int(c.fd) }
-
 // Quiet is how long nothing has come in, in nanoseconds, to about 70 ms.
 func (c *Conn) Quiet() int64 { return int64(tickOf(c.loop.now)-c.tick) << tickShift }
 
@@ -133,6 +130,16 @@ func (c *Conn) Commit(b []byte) {
 
 // Write appends b to the outgoing bytes.
 func (c *Conn) Write(b []byte) { c.Commit(append(c.Reserve(len(b)), b...)) }
+
+// Unsent is the number of plain bytes written and not flushed.
+func (c *Conn) Unsent() int { return len(c.out) }
+
+// Unwrite takes back, and returns as a copy, what was written since Unsent was before.
+func (c *Conn) Unwrite(before int) []byte {
+	b := append([]byte(nil), c.out[before:]...)
+	c.out = c.out[:before]
+	return b
+}
 
 // WantDrain asks for one Drained call when all outgoing bytes have left.
 func (c *Conn) WantDrain() {
@@ -325,9 +332,6 @@ func (l *Loop) keep(c *Conn, b []byte) {
 	}
 	c.rem = append(c.rem, b...)
 }
-
-// Kept is the number of bytes that came in and wait for the rest of their packet.
-func (c *Conn) Kept() int { return len(c.rem) }
 
 // Writable says that a blocked socket takes bytes again.
 func (l *Loop) Writable(c *Conn) {

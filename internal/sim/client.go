@@ -239,9 +239,13 @@ func (c *client) handle(p packet.Packet) {
 	case *packet.Puback:
 		c.answered(c.out.Puback(p.ID))
 	case *packet.Pubrec:
-		if _, ok := c.out.Pubrec(p.ID, false); !ok {
+		e, _, ok := c.out.Pubrec(p.ID, false)
+		if !ok {
 			c.w.books.fail("%s: PUBREC for unknown id %d", c.id, p.ID)
 			return
+		}
+		if e.Msg != nil {
+			c.w.books.acknowledged(c, e.Msg)
 		}
 		c.send(&packet.Pubrel{ID: p.ID})
 	case *packet.Pubcomp:
@@ -276,7 +280,9 @@ func (c *client) answered(e session.Entry, ok bool) {
 	if !ok { // of a connection before: the broker may say it twice
 		return
 	}
-	c.w.books.acknowledged(c, e.Msg)
+	if e.Msg != nil {
+		c.w.books.acknowledged(c, e.Msg)
+	}
 	c.pump()
 }
 

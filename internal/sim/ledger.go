@@ -11,12 +11,13 @@ import (
 
 // ledger knows what was published, acknowledged and delivered.
 type ledger struct {
-	broken error
-	subs   []*client
-	acked  map[message]bool
-	seen   map[receipt]int // deliveries that the receiver counts
-	last   map[stream]int
-	groups map[receipt]int // deliveries by shared subscription; client is its filter
+	broken  error
+	subs    []*client
+	acked   map[message]bool
+	seen    map[receipt]int // deliveries that the receiver counts
+	last    map[stream]int
+	crashes int
+	groups  map[receipt]int // deliveries by shared subscription; client is its filter
 }
 
 // message names a published message.
@@ -104,13 +105,15 @@ func (b *ledger) delivered(c *client, name string, p *packet.Publish, fresh bool
 	if c.share != "" {
 		b.groups[receipt{c.filter, message{name, qos, n}}]++
 	}
-	if qos != 1 && p.QoS != 1 && b.seen[r] > 1 {
+	// A crash may forget a QoS 2 message that went out as QoS 0 and was not acknowledged.
+	again := qos == 1 || p.QoS == 1 || p.QoS == 0 && b.crashes > 0
+	if !again && b.seen[r] > 1 {
 		b.fail("%s: %s %d at QoS %d came twice", c.id, name, n, p.QoS)
 	}
 	if b.seen[r] > 1 || c.share != "" { // §4.6: shared subscriptions promise no order
 		return
 	}
-	if qos == 1 && (p.QoS == 0 || !c.persistent) {
+	if (qos == 1 || b.crashes > 0) && (p.QoS == 0 || !c.persistent) {
 		return // who missed the first copy may get the publisher's repeat, behind later ones
 	}
 	s := stream{c.id, name, qos, p.QoS}
@@ -158,7 +161,7 @@ func (b *ledger) sharedOnce(m message) error {
 		}
 	}
 	for _, c := range b.subs {
-		if qos := min(m.qos, c.qos); c.share != "" && (qos == 0 || qos == 2 && !c.persistent) {
+		if qos := min(m.qos, c.qos); c.share != "" && (qos == 0 || !c.persistent && (qos == 2 || b.crashes > 0)) {
 			delete(promised, c.filter)
 		}
 	}

@@ -25,6 +25,7 @@ type Result struct {
 	Published int
 	Delivered int
 	Cuts      int
+	Crashes   int
 	Trace     uint64 // hash of all bytes in their order, both directions
 }
 
@@ -43,6 +44,7 @@ type world struct {
 	loops   []*shard.Loop
 	clients []*client
 	books   *ledger
+	disk    *disk // nil when state is in memory only
 	log     []string
 	trace   interface {
 		Write([]byte) (int, error)
@@ -68,21 +70,57 @@ func Run(seed uint64) (Result, error) {
 }
 
 func (w *world) build() error {
-	var err error
-	w.b, err = broker.New(broker.Options{
-		Shards: 1 + w.rng.IntN(3),
-		Clock:  func() int64 { return w.now },
-		Random: w.rng.Uint64,
-		Limits: broker.Limits{OutboundBuffer: outbound, MaxPacketSize: packetMost, MaxInflight: 1 + w.rng.IntN(20)},
-	})
-	if err != nil {
+	if w.rng.IntN(2) == 0 {
+		w.disk = newDisk()
+	}
+	if err := w.boot(); err != nil {
 		return err
 	}
-	w.loops = w.b.Manual()
 	for i := range 3 + w.rng.IntN(5) {
 		w.clients = append(w.clients, newClient(w, i))
 	}
 	return nil
+}
+
+// boot starts a broker, with what the journal holds.
+func (w *world) boot() error {
+	o := broker.Options{
+		Shards: 1 + w.rng.IntN(3),
+		Clock:  func() int64 { return w.now },
+		Random: w.rng.Uint64,
+		Limits: broker.Limits{OutboundBuffer: outbound, MaxPacketSize: packetMost, MaxInflight: 1 + w.rng.IntN(20)},
+	}
+	if w.disk != nil {
+		o.Journal = w.disk
+	}
+	var err error
+	if w.b, err = broker.New(o); err != nil {
+		return err
+	}
+	if w.disk != nil {
+		w.disk.booting = true
+		defer func() { w.disk.booting = false }()
+	}
+	if _, err := w.b.Recover(); err != nil {
+		return err
+	}
+	w.loops = w.b.Manual()
+	return nil
+}
+
+// crash ends the broker at this instant: what the journal has not is lost, and so is
+// what is under way on the network. The next one may have another number of shards.
+func (w *world) crash() error {
+	w.note("the broker crashes, %d submissions are lost", len(w.disk.pending))
+	w.res.Crashes++
+	w.disk.crash()
+	for _, c := range w.clients {
+		if c.link != nil {
+			c.lost()
+		}
+	}
+	w.books.crashes++
+	return w.boot()
 }
 
 // play is the run: all subscribe, then chaos, then everything heals and the books are
@@ -96,7 +134,9 @@ func (w *world) play() error {
 	}
 	for w.res.Steps < steps {
 		w.res.Steps++
-		w.step()
+		if err := w.step(); err != nil {
+			return err
+		}
 		if err := w.check(); err != nil {
 			return err
 		}
@@ -115,8 +155,16 @@ func (w *world) note(format string, args ...any) {
 }
 
 // step does one random thing.
-func (w *world) step() {
+func (w *world) step() error {
 	c := w.clients[w.rng.IntN(len(w.clients))]
+	if w.disk != nil {
+		if w.rng.IntN(3) == 0 {
+			w.disk.commit(1 + w.rng.IntN(4))
+		}
+		if w.rng.IntN(300) == 0 {
+			return w.crash()
+		}
+	}
 	switch n := w.rng.IntN(100); {
 	case n < 30:
 		w.toBroker(c, 1+w.rng.IntN(200))
@@ -144,6 +192,7 @@ func (w *world) step() {
 	default:
 		w.now += int64(w.rng.IntN(300)) * 1e6
 	}
+	return nil
 }
 
 // turn runs one shard's turn.
@@ -198,7 +247,7 @@ func (w *world) toClient(c *client, n int) bool {
 // settle lets everything arrive until nothing is under way.
 func (w *world) settle() error {
 	for range settleMost {
-		busy := false
+		busy := w.disk != nil && w.disk.commit(1<<20)
 		for i := range w.loops {
 			busy = w.turn(i) || w.loops[i].HasMail() || busy
 		}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package bench
+
+import "os/exec"
+
+// dieWithParent does nothing: only Linux can do this.
+func dieWithParent(*exec.Cmd) {}

@@ -1,0 +1,7 @@
+//go:build !race
+
+package crash
+
+const defaultRounds = 40
+
+const raceFlag = "-race=false"
