@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,6 +45,7 @@ type broker struct {
 	address string
 	ledger  *ledger
 
+	shards int      // 0 is the default
 	proc   *process // nil when none runs
 	starts int
 	slow   time.Duration // longest start
@@ -115,7 +117,11 @@ func (b *broker) launch() error {
 	if err != nil {
 		return err
 	}
-	p := &process{cmd: exec.Command(b.path, b.args...), ready: make(chan struct{}), done: make(chan struct{})}
+	args := b.args
+	if b.shards > 0 {
+		args = append(slices.Clone(args), "--shards", strconv.Itoa(b.shards))
+	}
+	p := &process{cmd: exec.Command(b.path, args...), ready: make(chan struct{}), done: make(chan struct{})}
 	p.cmd.Dir = b.dir
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "WIREBIRD_") {

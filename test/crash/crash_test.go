@@ -6,7 +6,11 @@
 // compares what the clients were promised with what they got. The clients are
 // written here from package packet alone, and speak to the broker over TCP: what
 // they believe owes nothing to the code under test. A control runs the same load
-// on a broker without a data directory and demands that the losses are noticed.
+// on brokers that keep nothing, or acknowledge before they have stored, and demands
+// that the losses are noticed.
+//
+// SIGKILL takes nothing from the system's caches, so it cannot tell a write from a
+// write that has reached the disk; the journal's own tests cut the power.
 //
 //	go test ./test/crash -rounds 200 -seed 7 -v
 package crash

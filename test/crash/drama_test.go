@@ -150,6 +150,9 @@ func (d *drama) castPublishers(ctx context.Context) {
 // strike ends the broker somehow and starts it again.
 func (d *drama) strike(ctx context.Context) {
 	d.t.Helper()
+	if d.rng.IntN(3) == 0 { // sessions move to other shards
+		d.broker.shards = 1 + d.rng.IntN(4)
+	}
 	switch n := d.rng.IntN(40); {
 	case n < 24:
 		d.kill()
