@@ -19,7 +19,6 @@ const (
 	flagDrain                      // the Handler waits for Drained
 	flagAgain                      // on the Loop's again list
 	flagMoving                     // on its way to another Loop
-	flagAbort                      // close without waiting for bytes to leave
 	flagQuick                      // close without lingering
 )
 
@@ -107,7 +106,7 @@ func (c *Conn) Pending() int {
 }
 
 // Closed reports that the connection is closed or closing: what is appended now is lost.
-func (c *Conn) Closed() bool { return c.flags&(flagClosing|flagGone|flagAbort) != 0 }
+func (c *Conn) Closed() bool { return c.flags&(flagClosing|flagGone) != 0 }
 
 // Reserve returns the outgoing buffer with room for n more bytes. The caller appends
 // and hands it back with Commit.
@@ -182,12 +181,6 @@ func (c *Conn) Close() {
 // CloseQuick is Close for a peer that will not send any more: it does not linger.
 func (c *Conn) CloseQuick() {
 	c.flags |= flagQuick
-	c.Close()
-}
-
-// Abort ends the connection at the end of this turn without waiting for bytes to leave.
-func (c *Conn) Abort() {
-	c.flags |= flagAbort
 	c.Close()
 }
 

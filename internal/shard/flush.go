@@ -24,13 +24,6 @@ func (c *Conn) Flush() {
 }
 
 func (l *Loop) flushConn(c *Conn) {
-	if c.flags&flagAbort != 0 {
-		if c.flags&flagBlocked == 0 {
-			l.flushOne(c)
-		}
-		l.finish(c, nil)
-		return
-	}
 	if c.flags&flagClosing != 0 && c.ext != nil && c.ext.filter != nil && c.ext.err == nil {
 		c.ext.wire = c.ext.filter.Out(c.ext.wire, c.out)
 		c.out = c.out[:0]

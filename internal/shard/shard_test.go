@@ -155,15 +155,12 @@ func TestClosingLetsTheLastBytesLeave(t *testing.T) {
 		case "quick":
 			c.Write([]byte("bye\n"))
 			c.CloseQuick()
-		case "abort":
-			c.Write([]byte("bye\n"))
-			c.Abort()
 		default:
 			return false
 		}
 		return true
 	})
-	for _, how := range []string{"close", "quick", "abort"} {
+	for _, how := range []string{"close", "quick"} {
 		nc := dial(t, addr)
 		_, _ = nc.Write([]byte(how + "\nmore that nobody reads\n"))
 		expect(t, nc, "bye\n")
