@@ -87,6 +87,7 @@ func (p *pump) run(nc net.Conn) {
 			}
 		case b, ok := <-reads:
 			if !ok {
+				p.turn(nc, nil) // a peer that hangs up may be ahead of the wake
 				return
 			}
 			for len(b) > 0 {

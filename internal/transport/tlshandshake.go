@@ -23,7 +23,8 @@ type handshake struct {
 	inside  bool   // holds a place in limit; the goroutine's
 
 	mu      sync.Mutex
-	in, out []byte // guarded by mu
+	in, out []byte // guarded by mu; out leaves with takeOut
+	flight  []byte // guarded by mu: written, and not yet said to be complete
 	ended   bool   // guarded by mu: the goroutine has left tls.Conn
 	stopped bool   // guarded by mu: quit is closed
 	err     error  // guarded by mu: why it failed or was stopped
@@ -106,6 +107,7 @@ func (hs *handshake) run(conn *tls.Conn) {
 	stopped := hs.stopped
 	if !stopped {
 		hs.ended, hs.err = true, err
+		hs.publish()
 		hs.timer.Stop()
 	}
 	hs.mu.Unlock()
@@ -144,6 +146,9 @@ func (hs *handshake) read(b []byte) (int, error) {
 		hs.mu.Lock()
 		n := copy(b, hs.in)
 		hs.in = hs.in[n:]
+		if n == 0 {
+			hs.publish()
+		}
 		speak, stopped := len(hs.out) > 0, hs.stopped
 		hs.mu.Unlock()
 		switch {
@@ -174,6 +179,13 @@ func (hs *handshake) wait(speak bool) error {
 func (hs *handshake) write(b []byte) (int, error) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	hs.out = append(hs.out, b...)
+	hs.flight = append(hs.flight, b...)
 	return len(b), nil
+}
+
+// publish lets the shard have what was written. That is when the peer's answer
+// is waited for, or the handshake is over: so a flight is one write, and an
+// alert never leaves before the reason for it is known. mu must be held.
+func (hs *handshake) publish() {
+	hs.out, hs.flight = append(hs.out, hs.flight...), nil
 }
