@@ -31,7 +31,8 @@ type core struct {
 
 	restored []restored // sessions that come back from the journal
 
-	keeper // journal operations and what waits for them
+	keeper   // journal operations and what waits for them
+	searcher // retained messages on their way to new subscriptions
 
 	stats counters
 
@@ -65,6 +66,7 @@ func newCore(b *Broker, l *shard.Loop) *core {
 		batches:  make([]*batch, b.o.Shards),
 	}
 	k.keeper.recording = !b.o.Journal.Volatile()
+	k.searcher.steps = retainedPerTurn
 	return k
 }
 
@@ -145,6 +147,8 @@ func (k *core) Mail(m any) {
 		k.committed(m)
 	case fetched:
 		k.loaded(m)
+	case searchOn:
+		k.searchAll()
 	}
 }
 
@@ -156,6 +160,7 @@ func (k *core) EndTurn() {
 			k.batches[id] = nil
 		}
 	}
+	k.steps = retainedPerTurn // of the next turn
 	k.submit()
 }
 

@@ -151,7 +151,7 @@ func (k *core) onUnsubscribe(c *client, flags byte, body []byte) {
 	ack := packet.Unsuback{ID: p.ID, Codes: make([]packet.ReasonCode, len(p.Filters))}
 	for i, f := range p.Filters {
 		ack.Codes[i] = k.unsubscribe(c.s, string(f))
-		c.dropBacklog(string(f))
+		k.dropBacklog(c.s, string(f))
 	}
 	k.reply(c, &ack, before) // [MQTT-3.10.4-4]
 }

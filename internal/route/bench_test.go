@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"testing"
 
@@ -202,7 +203,7 @@ func BenchmarkRetainedPut(b *testing.B) {
 	})
 }
 
-func BenchmarkRetainedMatch(b *testing.B) {
+func BenchmarkRetainedWalk(b *testing.B) {
 	r := route.NewRetained[*int]()
 	for _, name := range retainedNames() {
 		r.Put(name, nil)
@@ -213,7 +214,8 @@ func BenchmarkRetainedMatch(b *testing.B) {
 			hits := 0
 			for b.Loop() {
 				hits = 0
-				r.Match(filter, func(string, *int) bool { hits++; return true })
+				steps := math.MaxInt
+				r.Walk(filter).Next(&steps, func(string, *int, bool) { hits++ })
 			}
 			if hits != want {
 				b.Fatalf("%d hits, want %d", hits, want)

@@ -33,13 +33,16 @@ func ExampleTable_Match() {
 	// fresh: true
 }
 
-func ExampleRetained_Match() {
+func ExampleRetained_Walk() {
 	retained := route.NewRetained[string]()
 	retained.Put("plant7/line3/state", "running")
 	retained.Put("plant8/line1/state", "stopped")
-	retained.Match("plant7/#", func(name, state string) bool {
-		fmt.Println(name, state)
-		return true
-	})
+	walk := retained.Walk("plant7/#")
+	for over := false; !over; {
+		steps := 1000 // and then something else has its turn
+		over = walk.Next(&steps, func(name, state string, fresh bool) {
+			fmt.Println(name, state)
+		})
+	}
 	// Output: plant7/line3/state running
 }

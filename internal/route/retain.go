@@ -4,34 +4,31 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/wirebird/wirebird/topic"
 )
 
 // Retained maps Topic Names to values of type V, such as pointers to stored
 // messages. It is safe for concurrent use.
 //
-// A map answers for one name; a trie by level is there for filters with
-// wildcards only.
+// A map answers for one name; tries by level are there for filters with
+// wildcards only: one for the names that start with $ and one for the others,
+// because a wildcard at the first level does not see the former [MQTT-4.7.2-1].
 type Retained[V any] struct {
 	gen atomic.Uint64
 
-	mu    sync.RWMutex // guards all below
-	names map[string]*leaf[V]
-	root  leaf[V]
+	mu       sync.RWMutex // guards all below
+	names    map[string]*leaf[V]
+	root     leaf[V]
+	reserved leaf[V]
+	walks    int // that are under way
 }
 
-// leaf is one level of the names. Its text is the key in the parent's children.
+// leaf is one level of the names. Its text stands with its parent.
 type leaf[V any] struct {
-	kids  children[leaf[V]]
+	kids  kin[V]
 	name  string // the name that ends here; empty if none does
 	value V
-}
-
-// visit is a leaf to search with the rest of a filter.
-type visit[V any] struct {
-	at   *leaf[V]
-	rest int // offset into the filter; beyond its end if nothing is left of it
+	born  uint32 // the generation that value is of, its last bits
+	at    uint32 // place in the parent's crowd
 }
 
 // NewRetained returns an empty index.
@@ -39,16 +36,25 @@ func NewRetained[V any]() *Retained[V] {
 	return &Retained[V]{names: make(map[string]*leaf[V])}
 }
 
+// trieOf is the root that a name, or a filter without a wildcard at its first
+// level, lies below.
+func (r *Retained[V]) trieOf(name string) *leaf[V] {
+	if strings.HasPrefix(name, "$") {
+		return &r.reserved
+	}
+	return &r.root
+}
+
 // Put stores v for name and returns the value it replaces. name may be kept.
 func (r *Retained[V]) Put(name string, v V) (old V, replaced bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.gen.Add(1)
+	gen := uint32(r.gen.Add(1))
 	if l := r.names[name]; l != nil {
-		old, l.value = l.value, v
+		old, l.value, l.born = l.value, v, gen
 		return old, true
 	}
-	l, rest := &r.root, name
+	l, rest := r.trieOf(name), name
 	for more := true; more; {
 		var level string
 		level, rest, more = strings.Cut(rest, "/")
@@ -59,7 +65,7 @@ func (r *Retained[V]) Put(name string, v V) (old V, replaced bool) {
 		}
 		l = kid
 	}
-	l.name, l.value = name, v
+	l.name, l.value, l.born = name, v, gen
 	r.names[name] = l
 	return old, false
 }
@@ -86,7 +92,8 @@ func (r *Retained[V]) Delete(name string) (old V, ok bool) {
 // cutLocked removes the branch that only served name, just below the last level
 // that serves others too. r.mu must be held for writing.
 func (r *Retained[V]) cutLocked(name string) {
-	l, keep, cut := &r.root, &r.root, ""
+	l := r.trieOf(name)
+	keep, cut := l, ""
 	for more, first := true, true; more; first = false {
 		var level string
 		level, name, more = strings.Cut(name, "/")
@@ -95,7 +102,7 @@ func (r *Retained[V]) cutLocked(name string) {
 		}
 		l = l.kids.get(level)
 	}
-	keep.kids.remove(cut)
+	keep.kids.remove(cut, r.walks > 0)
 }
 
 // Get returns the value of name.
@@ -106,87 +113,6 @@ func (r *Retained[V]) Get(name string) (v V, ok bool) {
 		return l.value, true
 	}
 	return v, false
-}
-
-// Match calls fn for every name that filter matches, in no order, until fn
-// returns false. filter must not be a shared one. The index is locked for
-// reading meanwhile: fn must not call its methods, and should only collect.
-//
-// A filter without wildcards takes one look-up. Otherwise each level of each
-// name is visited at most once, without recursion.
-func (r *Retained[V]) Match(filter string, fn func(name string, v V) bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if !topic.HasWildcard(filter) {
-		if l := r.names[filter]; l != nil {
-			fn(l.name, l.value)
-		}
-		return
-	}
-	var below []*leaf[V] // kept to be used again for each #
-	for stack := []visit[V]{{&r.root, 0}}; len(stack) > 0; {
-		l, rest := stack[len(stack)-1].at, stack[len(stack)-1].rest
-		stack = stack[:len(stack)-1]
-		if rest > len(filter) {
-			if l.name != "" && !fn(l.name, l.value) {
-				return
-			}
-			continue
-		}
-		switch level, next := levelAt(filter, rest); level {
-		case "#":
-			var more bool
-			if below, more = l.all(below, l == &r.root, fn); !more {
-				return
-			}
-		case "+":
-			for level, kid := range l.kids.all() {
-				if l != &r.root || !strings.HasPrefix(level, "$") { // [MQTT-4.7.2-1]
-					stack = append(stack, visit[V]{kid, next})
-				}
-			}
-		default:
-			if kid := l.kids.get(level); kid != nil {
-				stack = append(stack, visit[V]{kid, next})
-			}
-		}
-	}
-}
-
-// levelAt returns the level of filter at an offset and where the next begins.
-func levelAt(filter string, offset int) (level string, next int) {
-	if n := strings.IndexByte(filter[offset:], '/'); n >= 0 {
-		return filter[offset : offset+n], offset + n + 1
-	}
-	return filter[offset:], len(filter) + 1
-}
-
-// all calls fn for the name of l and for all below it, until fn returns false.
-// If l is the root, names that start with $ are left out [MQTT-4.7.2-1]. stack
-// is working memory, returned to be used again.
-//
-// Names are visited from their parents, without a detour over the stack: the
-// processor then waits for the memory of several at once.
-func (l *leaf[V]) all(stack []*leaf[V], isRoot bool, fn func(string, V) bool) ([]*leaf[V], bool) {
-	if l.name != "" && !fn(l.name, l.value) {
-		return stack, false
-	}
-	for stack = append(stack[:0], l); len(stack) > 0; isRoot = false {
-		l := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		for level, kid := range l.kids.all() {
-			if isRoot && strings.HasPrefix(level, "$") {
-				continue
-			}
-			if kid.name != "" && !fn(kid.name, kid.value) {
-				return stack, false
-			}
-			if kid.kids.len() > 0 {
-				stack = append(stack, kid)
-			}
-		}
-	}
-	return stack, true
 }
 
 // Len returns the number of names.

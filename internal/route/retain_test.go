@@ -13,16 +13,22 @@ import (
 	"pgregory.net/rapid"
 )
 
+// matches searches in parts of a few steps, of one size or another.
 func matches(r *route.Retained[int], filter string) map[string]int {
 	out := map[string]int{}
-	r.Match(filter, func(name string, v int) bool {
-		if _, dup := out[name]; dup {
-			panic("match of " + name + " twice")
+	w := r.Walk(filter)
+	for size := 1; ; size = size%7 + 1 {
+		steps := size
+		over := w.Next(&steps, func(name string, v int, _ bool) {
+			if _, dup := out[name]; dup {
+				panic("match of " + name + " twice")
+			}
+			out[name] = v
+		})
+		if over {
+			return out
 		}
-		out[name] = v
-		return true
-	})
-	return out
+	}
 }
 
 func TestRetainedFindsWhatAPlainMapHolds(t *testing.T) {
@@ -113,17 +119,113 @@ func TestRetainedForgetsDeletedNames(t *testing.T) {
 	}
 }
 
-func TestRetainedStopsWhenTold(t *testing.T) {
-	r := route.NewRetained[int]()
-	for i, name := range []string{"a", "a/b", "a/c", "d"} {
-		r.Put(name, i)
-	}
-	for _, filter := range []string{"#", "a/+", "a/#", "+", "a"} {
-		calls := 0
-		r.Match(filter, func(string, int) bool { calls++; return false })
-		if calls != 1 {
-			t.Errorf("Match(%q) called %d times after it was told to stop", filter, calls)
+func TestWalkFindsWhatStaysWhileOtherNamesComeAndGo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := route.NewRetained[int]()
+		name := rapid.Custom(func(t *rapid.T) string {
+			if rapid.Bool().Draw(t, "crowd") {
+				return fmt.Sprintf("a/%d", rapid.IntRange(0, 60).Draw(t, "i"))
+			}
+			return nameGen.Draw(t, "name")
+		})
+		before := map[string]int{}
+		for i, n := range rapid.SliceOfN(name, 0, 80).Draw(t, "before") {
+			r.Put(n, i)
+			before[n] = i
 		}
+		_, filter := topic.SplitShare(filterGen.Draw(t, "filter"))
+		if rapid.Bool().Draw(t, "usual filter") {
+			filter = rapid.SampledFrom([]string{"#", "a/+", "a/#", "+/+"}).Draw(t, "usual")
+		}
+		stayed := maps.Clone(before)
+		put := map[string]bool{}
+		found := map[string]int{}
+		w := r.Walk(filter)
+		for over := false; !over; {
+			for range rapid.IntRange(0, 5).Draw(t, "changes") {
+				n := name.Draw(t, "changed")
+				delete(stayed, n)
+				if rapid.Bool().Draw(t, "delete") {
+					r.Delete(n)
+				} else {
+					r.Put(n, -1)
+					put[n] = true
+				}
+			}
+			steps := rapid.IntRange(1, 12).Draw(t, "steps")
+			over = w.Next(&steps, func(n string, v int, fresh bool) {
+				if fresh != (v == -1) || fresh && !put[n] || !topic.Match(filter, n) {
+					t.Fatalf("found %q = %d, fresh %t", n, v, fresh)
+				}
+				found[n]++
+			})
+		}
+		for n := range stayed {
+			want := 0
+			if topic.Match(filter, n) {
+				want = 1
+			}
+			if found[n] != want {
+				t.Fatalf("%q was found %d times by %q, want %d", n, found[n], filter, want)
+			}
+		}
+	})
+}
+
+func TestWalkTakesNoMoreStepsThanItMay(t *testing.T) {
+	const names, most = 5000, 100
+	r := route.NewRetained[int]()
+	for i := range names {
+		r.Put(fmt.Sprintf("flat/%d", i), i)
+		r.Put(fmt.Sprintf("deep/%d/%d/%d", i%10, i%100, i), i)
+	}
+	for _, filter := range []string{"#", "flat/+", "deep/+/+/+", "+/+", "+/+/+/1"} {
+		w := r.Walk(filter)
+		calls := 0
+		for over := false; !over; {
+			steps, found := most, 0
+			over = w.Next(&steps, func(string, int, bool) { found++ })
+			if found > most+20 || steps < -20 {
+				t.Fatalf("%s: %d names in one part, %d steps left", filter, found, steps)
+			}
+			calls++
+		}
+		if calls < 5 {
+			t.Errorf("%s took %d parts", filter, calls)
+		}
+	}
+}
+
+func TestRetainedForgetsDeletedNamesThatAWalkWentOver(t *testing.T) {
+	const names, mostBytes = 20_000, 500_000
+	r := route.NewRetained[int]()
+	r.Put("a/stays", 0)
+	fill := func() {
+		for i := range names {
+			r.Put(fmt.Sprintf("a/%d", i), i)
+		}
+	}
+	empty := func() {
+		for i := range names {
+			r.Delete(fmt.Sprintf("a/%d", i))
+		}
+	}
+	fill()
+	empty() // the map of names has its size now
+	before := liveBytes()
+	fill()
+	w := r.Walk("a/+")
+	steps := 100
+	w.Next(&steps, func(string, int, bool) {})
+	empty()
+	w.Close()
+	r.Put("a/next", 1)
+	r.Delete("a/next")
+	if after := liveBytes(); after > before+mostBytes {
+		t.Errorf("%d names that came and went left %d bytes", names, after-before)
+	}
+	if got := matches(r, "#"); len(got) != 1 {
+		t.Errorf("%v left, want one name", got)
 	}
 }
 

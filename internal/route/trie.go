@@ -197,29 +197,30 @@ func (c *children[N]) get(level string) *N {
 	if c.many != nil {
 		return c.many[level]
 	}
-	if i, ok := c.find(level); ok {
+	if i, ok := findKid(c.few, level); ok {
 		return c.few[i].node
 	}
 	return nil
 }
 
-func (c *children[N]) find(level string) (int, bool) {
-	lo, hi := 0, len(c.few)
+// findKid is the place of level in a sorted list, and whether it is there.
+func findKid[N any](list []kid[N], level string) (int, bool) {
+	lo, hi := 0, len(list)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if c.few[mid].level < level {
+		if list[mid].level < level {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo, lo < len(c.few) && c.few[lo].level == level
+	return lo, lo < len(list) && list[lo].level == level
 }
 
 // add adds a child for a level that has none.
 func (c *children[N]) add(level string, n *N) {
 	if c.many == nil && len(c.few) < manyKids {
-		i, _ := c.find(level)
+		i, _ := findKid(c.few, level)
 		c.few = slices.Insert(c.few, i, kid[N]{level, n})
 		return
 	}
@@ -236,7 +237,7 @@ func (c *children[N]) add(level string, n *N) {
 // remove removes the child for a level that has one.
 func (c *children[N]) remove(level string) {
 	if c.many == nil {
-		i, _ := c.find(level)
+		i, _ := findKid(c.few, level)
 		if c.few = slices.Delete(c.few, i, i+1); len(c.few) == 0 {
 			c.few = nil
 		}
