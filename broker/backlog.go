@@ -157,7 +157,7 @@ func (k *core) sendBacklog(c *client) {
 			}
 			msg := b.list[0]
 			qos := min(msg.QoS, b.w.qos)
-			if qos > 0 && c.s.outbound().Waiting() {
+			if qos > 0 && k.outbound(c.s).Waiting() {
 				return // goes on when acknowledgements come
 			}
 			k.steps--

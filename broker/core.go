@@ -31,6 +31,8 @@ type core struct {
 
 	restored []restored // sessions that come back from the journal
 
+	loadedBytes int64 // of messages that wait and are in memory
+
 	keeper   // journal operations and what waits for them
 	searcher // retained messages on their way to new subscriptions
 

@@ -260,7 +260,7 @@ func (k *core) alias(c *client, extra []byte, m *outgoing, qos byte) ([]byte, st
 
 // deliverLater sends a QoS 1 or 2 message, or queues it for when that is possible.
 func (k *core) deliverLater(s *sess, e session.Entry) {
-	o := s.outbound()
+	o := k.outbound(s)
 	c := s.c
 	if c != nil && c.state == connected && !k.full(c) {
 		if id := o.Direct(e); id != 0 {
@@ -279,9 +279,7 @@ func (k *core) deliverLater(s *sess, e session.Entry) {
 		e.Expires = uint32((k.l.Now() + int64(age)) / 1_000_000_000)
 	}
 	o.Push(e)
-	if c == nil || o.Queued() > keepLoaded {
-		o.UnloadLast()
-	}
+	o.UnloadLast(c != nil && k.roomLoaded(o))
 	k.stats.queued++
 	k.stats.queuedBytes += size
 	if c != nil && c.state == connected && c.conn.Pending() > k.limits.OutboundBuffer {
@@ -289,9 +287,18 @@ func (k *core) deliverLater(s *sess, e session.Entry) {
 	}
 }
 
-// keepLoaded is how many waiting messages a connected session may have in memory before
-// further ones that are stored stay on disk only; those of offline sessions always do.
-const keepLoaded = 1024
+// Waiting messages that are stored may be in memory, too, if their session is connected,
+// up to so many bytes.
+const (
+	loadedSure  = 256 << 10 // of one session, whatever the others have
+	loadedMost  = 8 << 20   // of one session
+	loadedTotal = 64 << 20  // of all together, shared by the shards
+)
+
+// roomLoaded tells whether o may have more in memory of what waits.
+func (k *core) roomLoaded(o *session.Outbound) bool {
+	return o.Loaded() <= loadedSure || o.Loaded() <= loadedMost && k.loadedBytes <= loadedTotal/int64(k.b.o.Shards)
+}
 
 // makeRoom tells whether s's queue takes size more bytes. When it is full, what has
 // expired goes first, and then, if the policy says so, what has waited longest.
@@ -405,6 +412,9 @@ func (k *core) pump(c *client) {
 			k.load(c.s)
 			o = nil
 		}
+	}
+	if c.s.out != nil && c.s.out.Sparse(loadAhead) {
+		k.load(c.s)
 	}
 	if c.backlog != nil {
 		k.sendBacklog(c)

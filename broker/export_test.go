@@ -30,6 +30,9 @@ func (b *Broker) Leaks() string {
 		if n := k.l.Live(); n > 0 {
 			return fmt.Sprintf("%d connections on shard %d", n, k.id)
 		}
+		if k.loadedBytes != 0 {
+			return fmt.Sprintf("%d bytes of waiting messages in memory on shard %d", k.loadedBytes, k.id)
+		}
 		if len(k.keeper.ops)+len(k.keeper.holders)+len(k.keeper.others)+len(k.stalled) > 0 {
 			return fmt.Sprintf("work is left on shard %d", k.id)
 		}

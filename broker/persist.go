@@ -73,8 +73,12 @@ func (k *core) completed(s *sess, e *session.Entry) {
 	}
 }
 
-// loadAtOnce is how many stored messages are fetched at a time.
-const loadAtOnce = 256
+// Stored messages are fetched by the thousand, and before they are needed.
+const (
+	loadAtOnce = 4096
+	loadBytes  = 1 << 20
+	loadAhead  = 1024
+)
 
 // fetched are stored messages that a session asked for, as mail.
 type fetched struct {
@@ -89,15 +93,20 @@ func (k *core) load(s *sess) {
 	if s.loading {
 		return
 	}
+	bytes := int64(loadBytes)
+	if !k.roomLoaded(s.out) {
+		bytes = loadedSure
+	}
+	loop := k.l
+	f := fetched{to: s.h, mids: s.out.Missing(loadAtOnce, bytes)}
+	if len(f.mids) == 0 {
+		return
+	}
 	s.loading = true
-	loop, journal := k.l, k.b.o.Journal
-	f := fetched{to: s.h, mids: s.out.Missing(loadAtOnce)}
 	k.submit() // what the turn has stored so far comes before
-	journal.Submit(k.id, nil, func(error) {
-		journal.Load(uint64(f.to), f.mids, func(msgs []*session.Message, err error) {
-			f.msgs, f.err = msgs, err
-			loop.Post(f)
-		})
+	k.b.o.Journal.Load(uint64(f.to), f.mids, func(msgs []*session.Message, err error) {
+		f.msgs, f.err = msgs, err
+		loop.Post(f)
 	})
 }
 

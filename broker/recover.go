@@ -259,7 +259,7 @@ func (r *recovery) queues() {
 		if len(f.waiting) == 0 {
 			continue
 		}
-		o := f.s.outbound()
+		o := f.k.outbound(f.s)
 		o.Restore(f.waiting)
 		st := &f.k.stats
 		st.routed += uint64(o.Inflight() + o.Queued())

@@ -49,9 +49,9 @@ func (k *core) newSession(id string) *sess {
 }
 
 // outbound is s's sending half, made when first needed.
-func (s *sess) outbound() *session.Outbound {
+func (k *core) outbound(s *sess) *session.Outbound {
 	if s.out == nil {
-		s.out = new(session.Outbound)
+		s.out = &session.Outbound{Tally: &k.loadedBytes}
 		if s.c != nil {
 			s.out.Start(int(s.receiveMax))
 		}
@@ -169,6 +169,7 @@ func (k *core) endSession(s *sess) {
 		k.stats.queuedBytes -= s.out.QueuedBytes()
 		k.stats.inflight -= int64(s.out.Inflight())
 		k.stats.dropped[DropSessionEnded] += uint64(s.out.Queued() + s.out.Inflight())
+		k.loadedBytes -= s.out.Loaded()
 	}
 	k.recordFor(s, journal.Op{Kind: journal.EndSession})
 	delete(k.sessions, s.id)

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -55,7 +56,7 @@ func (d *Disk) loadLoop() {
 		if !ok {
 			return
 		}
-		msgs, err := loadAll(reading{d.db}, l.sid, l.mids)
+		msgs, err := loadAll(d.db, l.sid, l.mids)
 		if err != nil {
 			err = readError(d.o.Dir, err)
 		}
@@ -77,30 +78,56 @@ func (d *Disk) nextLoad() (load, bool) {
 	return l, true
 }
 
-func loadAll(from stored, sid uint64, mids []uint64) ([]*session.Message, error) {
+// loadAll reads the queue of a session in one pass, and then the bodies that it shares
+// with other sessions in another. mids ascend, as a rule.
+func loadAll(db pebble.Reader, sid uint64, mids []uint64) ([]*session.Message, error) {
 	msgs := make([]*session.Message, len(mids))
-	var key []byte
-	for i, mid := range mids {
-		key = midKey(key, tableQueue, sid, mid)
-		shared := false
-		_, err := from.get(key, func(v []byte) (err error) {
-			if shared = sharedBody(v); !shared {
-				msgs[i], err = decodeInline(v)
-			}
-			return wrapRecord(key, err)
-		})
-		if err == nil && shared {
-			key = bodyKey(key, mid)
-			_, err = from.get(key, func(v []byte) (err error) {
-				msgs[i], err = decodeBody(v)
-				return wrapRecord(key, err)
-			})
+	var shared []int
+	err := seekAll(db, tableQueue, len(mids), func(key []byte, i int) []byte {
+		return midKey(key, tableQueue, sid, mids[i])
+	}, func(i int, v []byte) (err error) {
+		if sharedBody(v) {
+			shared = append(shared, i)
+			return nil
 		}
-		if err != nil {
-			return nil, err
+		msgs[i], err = decodeInline(v)
+		return err
+	})
+	if err != nil || len(shared) == 0 {
+		return msgs, err
+	}
+	err = seekAll(db, tableBody, len(shared), func(key []byte, i int) []byte {
+		return bodyKey(key, mids[shared[i]])
+	}, func(i int, v []byte) (err error) {
+		msgs[shared[i]], err = decodeBody(v)
+		return err
+	})
+	return msgs, err
+}
+
+// seekAll calls found for those of n keys that are there. What is next to each other is
+// read without searching for each.
+func seekAll(db pebble.Reader, table byte, n int, key func(dst []byte, i int) []byte, found func(i int, v []byte) error) error {
+	bound := []byte{table, table + 1}
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: bound[:1], UpperBound: bound[1:]})
+	if err != nil {
+		return err
+	}
+	var want []byte
+	for i := 0; i < n && err == nil; i++ {
+		want = key(want, i)
+		if !it.Valid() || !it.Next() || !bytes.Equal(it.Key(), want) {
+			if !it.SeekGE(want) || !bytes.Equal(it.Key(), want) {
+				err = it.Error()
+				continue
+			}
+		}
+		var v []byte
+		if v, err = it.ValueAndErr(); err == nil {
+			err = wrapRecord(want, found(i, v))
 		}
 	}
-	return msgs, nil
+	return errors.Join(err, it.Close())
 }
 
 // reading is what is stored in a Pebble database.

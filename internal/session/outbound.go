@@ -10,9 +10,12 @@ import "slices"
 // therefore spans at most 65,535 identifiers: while the oldest Message stays
 // unacknowledged, no more than that follow it.
 type Outbound struct {
+	// Tally, if it is not nil, is kept at the sum of Loaded of all that share it.
+	Tally   *int64
 	window  ring
 	queue   ring
 	bytes   int64  // of messages in queue
+	loaded  int64  // ... that are at hand
 	base    uint32 // sequence number of the window's first entry; identifier = base%65535 + 1
 	cursor  int    // entries of the window before it have been sent on this connection
 	live    int    // entries of the window that are not done
@@ -51,9 +54,32 @@ func (o *Outbound) Stop() { o.max, o.quota = 0, 0 }
 // Push adds an entry behind all others. Its QoS is 1 or 2.
 func (o *Outbound) Push(e Entry) {
 	e.measure()
+	o.enqueue(e)
+}
+
+func (o *Outbound) enqueue(e Entry) {
 	o.queue.push(e)
 	o.bytes += int64(e.Size)
+	if e.Msg != nil {
+		o.load(int64(e.Size))
+	}
 	o.expires(&e)
+}
+
+func (o *Outbound) dequeue() Entry {
+	e := o.queue.pop()
+	o.bytes -= int64(e.Size)
+	if e.Msg != nil {
+		o.load(-int64(e.Size))
+	}
+	return e
+}
+
+func (o *Outbound) load(bytes int64) {
+	o.loaded += bytes
+	if o.Tally != nil {
+		*o.Tally += bytes
+	}
 }
 
 func (o *Outbound) expires(e *Entry) {
@@ -67,9 +93,7 @@ func (o *Outbound) Shift() (e Entry, ok bool) {
 	if o.queue.n == 0 {
 		return Entry{}, false
 	}
-	e = o.queue.pop()
-	o.bytes -= int64(e.Size)
-	return e, true
+	return o.dequeue(), true
 }
 
 // Purge removes and returns the waiting messages that have expired. It looks at the queue
@@ -114,8 +138,7 @@ func (o *Outbound) Next(now int64) (Kind, uint16, *Entry) {
 	if head.Msg == nil && !expired {
 		return Absent, 0, head
 	}
-	e := o.queue.pop()
-	o.bytes -= int64(e.Size)
+	e := o.dequeue()
 	if expired {
 		return Outdated, 0, &e
 	}
@@ -231,6 +254,9 @@ func (o *Outbound) Queued() int { return o.queue.n }
 // QueuedBytes is the size of the messages that Queued counts.
 func (o *Outbound) QueuedBytes() int64 { return o.bytes }
 
+// Loaded is that part of QueuedBytes whose messages are at hand.
+func (o *Outbound) Loaded() int64 { return o.loaded }
+
 // Waiting tells whether Next has something to send as soon as it is allowed to.
 func (o *Outbound) Waiting() bool { return o.queue.n > 0 || o.cursor < o.window.n }
 
@@ -255,13 +281,11 @@ func (o *Outbound) Take(fn func(e *Entry) bool) []Entry {
 	var taken []Entry
 	o.soonest = 0
 	for range o.queue.n {
-		e := o.queue.pop()
+		e := o.dequeue()
 		if fn(&e) {
 			taken = append(taken, e)
-			o.bytes -= int64(e.Size)
 		} else {
-			o.queue.push(e)
-			o.expires(&e)
+			o.enqueue(e)
 		}
 	}
 	return taken
@@ -273,28 +297,46 @@ func (o *Outbound) Unload() {
 		o.window.at(i).unload()
 	}
 	for i := range o.queue.n {
-		o.queue.at(i).unload()
+		o.unload(o.queue.at(i))
 	}
 }
 
-// UnloadLast lets go of the Message of the entry that was pushed last, if it is stored.
-func (o *Outbound) UnloadLast() {
-	if o.queue.n > 0 {
-		o.queue.at(o.queue.n - 1).unload()
+// UnloadLast lets go of the Message of the entry that was pushed last, if it is stored;
+// with behind, only if that of the entry before it is gone, too.
+func (o *Outbound) UnloadLast(behind bool) {
+	if n := o.queue.n; n > 0 && (!behind || n > 1 && o.queue.at(n-2).Msg == nil) {
+		o.unload(o.queue.at(n - 1))
 	}
 }
 
-// Missing lists, in order, up to most stored Messages that Next will ask for.
-func (o *Outbound) Missing(most int) []uint64 {
+func (o *Outbound) unload(e *Entry) {
+	if e.Msg == nil {
+		return
+	}
+	if e.unload(); e.Msg == nil {
+		o.load(-int64(e.Size))
+	}
+}
+
+// Sparse tells whether a Message that is only stored is among the next n of the queue.
+func (o *Outbound) Sparse(n int) bool {
+	return o.queue.n > 0 && o.queue.at(min(n, o.queue.n)-1).Msg == nil
+}
+
+// Missing lists, in order, up to most stored Messages that Next will ask for, of about
+// so many bytes together.
+func (o *Outbound) Missing(most int, bytes int64) []uint64 {
 	var mids []uint64
-	for i := 0; i < o.window.n && len(mids) < most; i++ {
+	for i := 0; i < o.window.n && len(mids) < most && bytes > 0; i++ {
 		if e := o.window.at(i); e.Msg == nil && e.state == waiting {
 			mids = append(mids, e.MID)
+			bytes -= int64(e.Size)
 		}
 	}
-	for i := 0; i < o.queue.n && len(mids) < most; i++ {
+	for i := 0; i < o.queue.n && len(mids) < most && bytes > 0; i++ {
 		if e := o.queue.at(i); e.Msg == nil {
 			mids = append(mids, e.MID)
+			bytes -= int64(e.Size)
 		} else if len(mids) == 0 && i >= most {
 			break // what is at hand will do for a while
 		}
@@ -321,7 +363,11 @@ func (o *Outbound) Fill(mids []uint64, msgs []*Message) (lost []Entry) {
 		}
 	}
 	for i := 0; i < o.queue.n && next < len(mids); i++ {
-		fill(o.queue.at(i))
+		e := o.queue.at(i)
+		absent := e.Msg == nil
+		if fill(e); absent && e.Msg != nil {
+			o.load(int64(e.Size))
+		}
 	}
 	if next == len(mids) && len(lost) == 0 && !slices.Contains(msgs, nil) {
 		return nil

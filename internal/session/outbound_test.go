@@ -297,7 +297,7 @@ func TestStoredMessagesLeaveMemoryAndComeBack(t *testing.T) {
 		t.Errorf("%d bytes queued, were %d", o.QueuedBytes(), bytes)
 	}
 	next(t, &o, Absent, "")
-	mids := o.Missing(3)
+	mids := o.Missing(3, 1<<20)
 	if fmt.Sprint(mids) != "[1 2 3]" {
 		t.Fatalf("Missing %v", mids)
 	}
@@ -307,7 +307,7 @@ func TestStoredMessagesLeaveMemoryAndComeBack(t *testing.T) {
 	next(t, &o, Resend, "0")
 	next(t, &o, Send, "2")
 	next(t, &o, Absent, "")
-	o.Fill(o.Missing(9), []*Message{message(3), message(4)})
+	o.Fill(o.Missing(9, 1<<20), []*Message{message(3), message(4)})
 	next(t, &o, Send, "3")
 	next(t, &o, Send, "4")
 	next(t, &o, Nothing, "")
@@ -325,7 +325,7 @@ func TestALostMessageInFlightIsDiscarded(t *testing.T) {
 	o.Unload()
 	o.Start(9)
 	next(t, &o, Absent, "")
-	if lost := o.Fill(o.Missing(9), []*Message{nil}); len(lost) != 1 || !o.Idle() {
+	if lost := o.Fill(o.Missing(9, 1<<20), []*Message{nil}); len(lost) != 1 || !o.Idle() {
 		t.Errorf("lost %v, idle %v", lost, o.Idle())
 	}
 }

@@ -13,7 +13,7 @@ import (
 // one and in order when the schedule says so. A crash forgets those that did not.
 type disk struct {
 	pending []submission
-	loads   []func()
+	loads   []load
 	state   records
 	booting bool
 }
@@ -21,6 +21,12 @@ type disk struct {
 type submission struct {
 	ops  []journal.Op
 	done func(error)
+}
+
+// load waits until what was submitted before it is durable.
+type load struct {
+	behind int // submissions
+	read   func()
 }
 
 // records are what a journal keeps.
@@ -81,13 +87,15 @@ func (d *disk) Load(sid uint64, mids []uint64, done func([]*session.Message, err
 		read()
 		return
 	}
-	d.loads = append(d.loads, read)
+	d.loads = append(d.loads, load{len(d.pending), read})
 }
 
 // commit makes up to n submissions durable, and answers loads.
 func (d *disk) commit(n int) bool {
 	busy := len(d.pending) > 0 || len(d.loads) > 0
+	done := 0
 	for ; n > 0 && len(d.pending) > 0; n-- {
+		done++
 		s := d.pending[0]
 		d.pending = d.pending[1:]
 		for i := range s.ops {
@@ -97,8 +105,12 @@ func (d *disk) commit(n int) bool {
 	}
 	loads := d.loads
 	d.loads = nil
-	for _, load := range loads {
-		load()
+	for _, l := range loads {
+		if l.behind -= done; l.behind > 0 {
+			d.loads = append(d.loads, l)
+		} else {
+			l.read()
+		}
 	}
 	return busy
 }
