@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func (r *recorder) deleteOnce(k []byte) {
 
 func (r *recorder) deleteRange(from, to []byte) {
 	r.log = append(r.log, fmt.Sprintf("delete %q to %q", from, to))
+	maps.DeleteFunc(r.records, func(k string, _ []byte) bool { return k >= string(from) && k < string(to) })
 }
 
 func (r *recorder) get(key []byte, fn func([]byte) error) (bool, error) {

@@ -44,6 +44,7 @@ type encoder struct {
 	// touched are the sessions that got records within this commit, from its first
 	// EndSession on; nil before.
 	touched map[uint64]struct{}
+	brief   brief
 	lastMID uint64
 	mids    bool  // this commit raised lastMID
 	queued  int64 // queue entries, about: a second Complete is counted again
@@ -57,9 +58,11 @@ func newEncoder(from stored) *encoder {
 
 // encode writes one commit.
 func (e *encoder) encode(subs []submission, w writer) error {
+	e.brief.find(subs)
 	for i := range subs {
 		for j := range subs[i].ops {
 			op := &subs[i].ops[j]
+			e.brief.at++
 			if op.Kind == EndSession && e.touched == nil {
 				e.touch(subs[:i], subs[i].ops[:j])
 			}
@@ -176,10 +179,14 @@ func (e *encoder) publish(op *Op, w writer) error {
 	if op.MID > e.lastMID {
 		e.lastMID, e.mids = op.MID, true
 	}
+	targets := e.brief.stay(op)
+	if len(targets) == 0 {
+		return nil
+	}
 	refs := e.refs[op.MID]
 	// A message that goes to one more session joins the body that is there.
-	if refs == 0 && len(op.Targets) == 1 && op.Msg.Size() <= maxInline {
-		t := &op.Targets[0]
+	if refs == 0 && len(targets) == 1 && op.Msg.Size() <= maxInline {
+		t := &targets[0]
 		e.put(w, midKey(e.key, tableQueue, t.SID, op.MID), appendQueue(e.value[:0], t, op.Msg, true))
 		e.queued++
 		return nil
@@ -187,8 +194,8 @@ func (e *encoder) publish(op *Op, w writer) error {
 	if refs == 0 {
 		e.put(w, bodyKey(e.key, op.MID), appendBody(e.value[:0], op.Msg, true))
 	}
-	for i := range op.Targets {
-		t := &op.Targets[i]
+	for i := range targets {
+		t := &targets[i]
 		e.put(w, midKey(e.key, tableQueue, t.SID, op.MID), appendQueue(e.value[:0], t, op.Msg, false))
 		if at := (entryKey{t.SID, op.MID}); !e.fresh[at] {
 			e.fresh[at] = true
@@ -203,6 +210,9 @@ func (e *encoder) publish(op *Op, w writer) error {
 func (e *encoder) complete(op *Op, w writer) error {
 	if e.dropSide(op.SID, op.MID) {
 		e.drop(w, midKey(e.key, tableSide, op.SID, op.MID))
+	}
+	if e.brief.leaves(entryKey{op.SID, op.MID}) {
+		return nil
 	}
 	e.key = midKey(e.key, tableQueue, op.SID, op.MID)
 	if len(e.refs) > 0 && e.refs[op.MID] > 0 {
