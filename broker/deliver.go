@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/internal/route"
@@ -128,7 +129,7 @@ func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshar
 	}
 	var more *session.More
 	if several != nil || via != nil {
-		more = &session.More{SubIDs: several}
+		more = &session.More{SubIDs: slices.Clone(several)} // those of a Match are its next search's
 		if via != nil {
 			more.Share, more.Filter = via.share, via.filter
 		}

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/internal/route"
 	"github.com/wirebird/wirebird/internal/session"
@@ -51,7 +53,7 @@ func journalTarget(m *outgoing, t *route.Target, ids []uint32) journal.Target {
 		Retain: m.retain && t.Opts&route.RetainAsPublished != 0,
 	}
 	if t.Count > 0 && len(ids) > 0 {
-		to.SubIDs = ids[t.More : t.More+t.Count]
+		to.SubIDs = slices.Clone(ids[t.More : t.More+t.Count])
 	}
 	return to
 }
