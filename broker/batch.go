@@ -61,10 +61,14 @@ func (k *core) forward(to int, m *outgoing, mt *route.Match, via *xshare) {
 		p.props = span{p.payload.to, len(b.bytes)}
 	}
 	b.items = append(b.items, p)
-	k.b.mailed[k.id].Add(int64(len(m.payload) + parcelCost))
+	k.b.mailed[k.id].Add(int64(m.mailCost()))
 }
 
 const parcelCost = 128
+
+// mailCost is what m counts for while it is under way to another shard, in bytes. User
+// Properties count like the payload: a message may have nothing else.
+func (m *outgoing) mailCost() int { return len(m.payload) + len(m.props) + parcelCost }
 
 // receive delivers another shard's batch.
 func (k *core) receive(b *batch) {
@@ -80,7 +84,7 @@ func (k *core) receive(b *batch) {
 			m.props = b.bytes[p.props.from:p.props.to]
 		}
 		m.topic, m.expires, m.from, m.mid, m.qos, m.retain = p.topic, p.expires, p.from, p.mid, p.qos, p.retain
-		cost += len(m.payload) + parcelCost
+		cost += m.mailCost()
 		if p.via != nil {
 			if k.session(p.via.target.To) != nil || !k.reroute(m, p.via) {
 				k.deliver(m, &p.via.target, p.mt, p.via)
