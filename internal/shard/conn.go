@@ -20,6 +20,8 @@ const (
 	flagAgain                      // on the Loop's again list
 	flagMoving                     // on its way to another Loop
 	flagQuick                      // close without lingering
+	flagClogged                    // not read until what it was sent has left
+	flagOver                       // accepted above MaxConns
 )
 
 // lingerNanos is how long a closed connection waits for the peer's end, so that a
@@ -93,7 +95,8 @@ func (c *Conn) Port() Port {
 	return c.ext.port
 }
 
-// Quiet is how long nothing has come in, in nanoseconds, to about 70 ms.
+// Quiet is how long nothing has come in, in nanoseconds, to about 70 ms. Of a clogged
+// connection it is how long the peer has taken nothing.
 func (c *Conn) Quiet() int64 { return int64(tickOf(c.loop.now)-c.tick) << tickShift }
 
 // Pending is the number of bytes that wait to be written.
@@ -154,6 +157,13 @@ func (c *Conn) Pause() { c.flags |= flagPaused }
 // Paused tells whether reading is paused.
 func (c *Conn) Paused() bool { return c.flags&flagPaused != 0 }
 
+// Clogged tells whether the peer has so much to take that it is not read; see
+// Options.MaxUnsent.
+func (c *Conn) Clogged() bool { return c.flags&flagClogged != 0 }
+
+// Over tells whether the connection is one too many; see Options.Lobby.
+func (c *Conn) Over() bool { return c.flags&flagOver != 0 }
+
 // Resume offers what Input left, then reads on.
 func (c *Conn) Resume() {
 	if c.flags&flagPaused == 0 || c.flags&flagGone != 0 {
@@ -164,7 +174,7 @@ func (c *Conn) Resume() {
 		return
 	}
 	c.loop.consume(c, nil)
-	if c.flags&(flagPaused|flagGone|flagMoving) == 0 {
+	if c.flags&(flagPaused|flagClogged|flagGone|flagMoving) == 0 {
 		c.loop.drv.rewatch(c)
 	}
 }
@@ -284,7 +294,7 @@ func (l *Loop) hangup(c *Conn, err error, last bool) {
 
 // consume offers bytes to the Handler and keeps what it leaves.
 func (l *Loop) consume(c *Conn, b []byte) {
-	if c.flags&(flagPaused|flagClosing|flagGone|flagMoving) != 0 {
+	if c.flags&(flagPaused|flagClogged|flagClosing|flagGone|flagMoving) != 0 {
 		if len(b) > 0 && c.flags&(flagClosing|flagGone) == 0 {
 			l.keep(c, b)
 		}
@@ -330,6 +340,9 @@ func (l *Loop) keep(c *Conn, b []byte) {
 func (l *Loop) Writable(c *Conn) {
 	if c.flags&flagGone == 0 && c.flags&flagBlocked != 0 {
 		c.flags &^= flagBlocked
+		if c.flags&flagClogged != 0 {
+			c.tick = tickOf(l.now)
+		}
 		c.Commit(c.out)
 	}
 }

@@ -240,7 +240,7 @@ func (d *epoll) event(ev *unix.EpollEvent) {
 
 // read reads once; a full buffer or a hang-up means that there is more.
 func (d *epoll) read(c *Conn, hup bool) {
-	if c.flags&flagPaused != 0 && c.flags&flagClosing == 0 {
+	if c.flags&(flagPaused|flagClogged) != 0 && c.flags&flagClosing == 0 {
 		c.flags |= flagUnread
 		return
 	}
@@ -294,7 +294,8 @@ func (d *epoll) accept(slot int32, li *listener) {
 		default:
 			return // EAGAIN, or a connection that has already gone
 		}
-		if !d.g.admit() {
+		flags, ok := d.g.admit()
+		if !ok {
 			_ = unix.Close(fd)
 			continue
 		}
@@ -302,7 +303,7 @@ func (d *epoll) accept(slot int32, li *listener) {
 			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		}
 		c := newConn(li.origin)
-		c.fd = int32(fd)
+		c.fd, c.flags = int32(fd), flags
 		d.l.filterFor(c)
 		d.l.open(c)
 		if err := d.attach(c); err != nil {

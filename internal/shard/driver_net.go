@@ -137,10 +137,12 @@ func (s *system) listen(g *Group, ln net.Listener, o *Origin) error {
 			case err != nil: // out of descriptors, most likely
 				g.refused.Add(1)
 				time.Sleep(acceptRest)
-			case !g.admit():
-				_ = nc.Close()
 			default:
-				s.serve(g, nc, o)
+				if flags, ok := g.admit(); ok {
+					s.serve(g, nc, o, flags)
+				} else {
+					_ = nc.Close()
+				}
 			}
 		}
 	})
@@ -148,12 +150,12 @@ func (s *system) listen(g *Group, ln net.Listener, o *Origin) error {
 }
 
 // serve opens a connection on the next Loop.
-func (s *system) serve(g *Group, nc net.Conn, o *Origin) {
+func (s *system) serve(g *Group, nc net.Conn, o *Origin, flags uint16) {
 	n := s.loops[int(s.next.Add(1))%len(s.loops)]
 	p := &netPort{nc: nc, g: g, paused: make(chan struct{}, 1), more: make(chan struct{}, 1), done: make(chan struct{})}
 	opened := false
 	n.turn(func() {
-		p.c = n.l.OpenPort(p, o)
+		p.c = n.l.openPort(p, o, flags)
 		p.loop.Store(n.l)
 		opened = true
 	})
@@ -224,7 +226,7 @@ func (p *netPort) read() {
 				l.Hangup(p.c, err)
 				return
 			}
-			if wait = p.c.flags&(flagPaused|flagMoving) != 0 && p.c.flags&(flagGone|flagClosing) == 0; !wait {
+			if wait = p.c.flags&(flagPaused|flagClogged|flagMoving) != 0 && p.c.flags&(flagGone|flagClosing) == 0; !wait {
 				select { // a pause that has already ended
 				case <-p.paused:
 				default:

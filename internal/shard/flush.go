@@ -42,12 +42,29 @@ func (l *Loop) flushConn(c *Conn) {
 	switch {
 	case c.flags&flagClosing != 0:
 		l.closing(c)
-	case c.flags&flagBlocked == 0 && c.flags&flagDrain != 0 && c.Pending() == 0:
-		c.flags &^= flagDrain
+	case c.flags&flagBlocked != 0:
+		if l.maxUnsent > 0 && c.flags&flagClogged == 0 && c.Pending() > l.maxUnsent {
+			c.flags |= flagClogged
+			c.tick = tickOf(l.now)
+			l.clogs++
+		}
+	case c.flags&(flagDrain|flagClogged) != 0 && c.Pending() == 0:
 		if c.flags&flagAgain == 0 {
 			c.flags |= flagAgain
 			l.again = append(l.again, c)
 		}
+	}
+}
+
+// unclog reads again a connection that has taken all it was sent.
+func (l *Loop) unclog(c *Conn) {
+	if c.flags&flagClogged == 0 || c.Pending() > 0 {
+		return
+	}
+	c.flags &^= flagClogged
+	l.consume(c, nil)
+	if c.flags&(flagPaused|flagGone|flagMoving) == 0 {
+		l.drv.rewatch(c)
 	}
 }
 

@@ -18,6 +18,13 @@ type Options struct {
 	// MaxConns is the largest number of open connections; 0 is no limit. Connections
 	// above it are closed as soon as they are accepted, and counted.
 	MaxConns int
+	// Lobby is how many connections above MaxConns are opened nonetheless, so that the
+	// Handler can tell them; Conn.Over knows them. They are counted, too.
+	Lobby int
+	// MaxUnsent is how many bytes may wait for a peer, after what the network takes,
+	// before nothing more is read from it until they have left; 0 is no limit. A peer
+	// that asks and never reads the answers cannot fill the memory with them.
+	MaxUnsent int
 }
 
 // Group is a set of Loops that share listeners and exchange connections and mail.
@@ -37,6 +44,7 @@ func NewGroup(o Options) (*Group, error) {
 	}
 	g := &Group{o: o, loops: newLoops(o.Loops)}
 	for _, l := range g.loops {
+		l.maxUnsent = o.MaxUnsent
 		l.h = o.Handler(l)
 	}
 	return g, nil
@@ -48,17 +56,21 @@ func (g *Group) Loops() []*Loop { return g.loops }
 // Conns is the number of connections that drivers hold open.
 func (g *Group) Conns() int { return int(g.conns.Load()) }
 
-// Refused is the number of connections closed because of MaxConns.
+// Refused is the number of connections above MaxConns.
 func (g *Group) Refused() uint64 { return g.refused.Load() }
 
-// admit counts a new connection, or refuses it.
-func (g *Group) admit() bool {
-	if n := g.conns.Add(1); g.o.MaxConns > 0 && n > int64(g.o.MaxConns) {
-		g.conns.Add(-1)
-		g.refused.Add(1)
-		return false
+// admit counts a new connection, or refuses it. flags are those that it begins with.
+func (g *Group) admit() (flags uint16, ok bool) {
+	n, most := g.conns.Add(1), int64(g.o.MaxConns)
+	if most == 0 || n <= most {
+		return 0, true
 	}
-	return true
+	g.refused.Add(1)
+	if n <= most+int64(g.o.Lobby) {
+		return flagOver, true
+	}
+	g.conns.Add(-1)
+	return 0, false
 }
 
 // Start runs the Loops.
@@ -88,8 +100,11 @@ func (g *Group) Manual() {
 }
 
 // OpenPort adds a connection over p, in l's turn.
-func (l *Loop) OpenPort(p Port, o *Origin) *Conn {
+func (l *Loop) OpenPort(p Port, o *Origin) *Conn { return l.openPort(p, o, 0) }
+
+func (l *Loop) openPort(p Port, o *Origin, flags uint16) *Conn {
 	c := newConn(o)
+	c.flags = flags
 	c.ext = &ext{port: p}
 	l.filterFor(c)
 	l.open(c)

@@ -77,6 +77,9 @@ type Loop struct {
 	plain []byte  // scratch for filters
 	late  bool    // Gone was called after EndTurn
 
+	maxUnsent int    // see Options
+	clogs     uint64 // see Clogs
+
 	pool   pool
 	timers wheel
 	trimAt int64
@@ -114,6 +117,9 @@ func (l *Loop) Timers() int { return l.timers.n }
 // Live is the number of connections.
 func (l *Loop) Live() int { return l.live }
 
+// Clogs counts the connections that were not read for a while because of MaxUnsent.
+func (l *Loop) Clogs() uint64 { return l.clogs }
+
 // Conns calls fn for each connection.
 func (l *Loop) Conns(fn func(c *Conn)) {
 	for _, c := range l.conns {
@@ -146,7 +152,11 @@ func (l *Loop) End() (more bool) {
 	for _, c := range again {
 		if c.flags&flagGone == 0 {
 			c.flags &^= flagAgain
-			l.h.Drained(c)
+			if c.flags&flagDrain != 0 {
+				c.flags &^= flagDrain
+				l.h.Drained(c)
+			}
+			l.unclog(c)
 		}
 	}
 	l.h.EndTurn()
