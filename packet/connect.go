@@ -127,6 +127,7 @@ func checkConnectFlags(v Version, set byte) error {
 func (c *Connect) decodeWill(in *cursor, set byte) error {
 	w := &Will{QoS: set >> connectWillQoS & 3, Retain: set&connectWillRetain != 0}
 	if c.Version == V5 {
+		w.Properties.MaxUser = c.Properties.MaxUser
 		in.properties(CONNECT, true, &w.Properties)
 	}
 	w.Topic = in.text()

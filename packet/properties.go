@@ -45,6 +45,10 @@ type Properties struct {
 	SubIDAvailable    byte
 	SharedAvailable   byte
 
+	// MaxUser is the largest number of User Properties that decoding takes, 0 any; more
+	// are refused with QuotaExceeded. It is no property, and Reset keeps it.
+	MaxUser int
+
 	set uint64 // bit n: the property with identifier n is present
 }
 
@@ -81,7 +85,7 @@ func (p *Properties) Reset() {
 	if p.set == 0 && len(p.User) == 0 && len(p.SubscriptionIDs) == 0 {
 		return // the lists count because Unmark leaves them filled
 	}
-	*p = Properties{User: emptied(p.User), SubscriptionIDs: emptied(p.SubscriptionIDs)}
+	*p = Properties{User: emptied(p.User), SubscriptionIDs: emptied(p.SubscriptionIDs), MaxUser: p.MaxUser}
 }
 
 // lowest returns the first identifier in a set. Loops that take it and then

@@ -1,5 +1,7 @@
 package packet
 
+import "fmt"
+
 // DecodeProperties reads the properties of a packet of type t, or of the will
 // in a CONNECT, from b, which holds them without their length. p is reset
 // first; its byte slices point into b.
@@ -68,6 +70,9 @@ func (p *Properties) decodeValue(c *cursor, id PropertyID, kind propertyKind) er
 			return checkResponseTopic(v)
 		}
 	case kindPair:
+		if p.MaxUser > 0 && len(p.User) >= p.MaxUser {
+			return &Error{Code: QuotaExceeded, Err: fmt.Errorf("more than %d user properties", p.MaxUser)}
+		}
 		key := c.text()
 		p.User = append(p.User, User{Key: key, Value: c.text()})
 	}
