@@ -42,6 +42,7 @@ func (k *core) onEarlyAuth(c *client, h packet.Header, body []byte) {
 // authData decodes an AUTH and checks method and reason.
 func (k *core) authData(c *client, flags byte, body []byte, want packet.ReasonCode) ([]byte, bool) {
 	var p packet.Auth
+	p.Properties.MaxUser = k.limits.MaxUserProperties
 	err := p.Decode(c.version, flags, body)
 	switch {
 	case err != nil:
@@ -76,6 +77,7 @@ func (k *core) authStep(c *client, data []byte) {
 		c.username = name
 	}
 	var p packet.Connect
+	p.Properties.MaxUser = k.limits.MaxUserProperties
 	body := c.rare.connect
 	c.rare.connect = nil
 	if err := p.Decode(0, 0, body); err != nil {

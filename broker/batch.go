@@ -161,7 +161,15 @@ func (k *core) unstall() {
 	list := k.stalled
 	k.stalled = nil
 	for _, key := range list {
-		if conn := k.l.Find(key); conn != nil && !conn.User.(*client).deciding() {
+		conn := k.l.Find(key)
+		switch {
+		case conn == nil || conn.User.(*client).deciding():
+		case k.holdsTooMuch(conn.User.(*client)):
+			if len(k.stalled) == 0 {
+				k.l.At(k.l.Now(), timeStalled, 0)
+			}
+			k.stalled = append(k.stalled, key)
+		default:
 			conn.Resume()
 		}
 	}

@@ -37,11 +37,12 @@ type Broker struct {
 	routes   *route.Table
 	retained *route.Retained[*session.Message]
 
-	batches     batchPool
-	mids        atomic.Uint64           // the last name given to a stored message
-	failed      atomic.Bool             // the journal can store no more
-	ownRetained atomic.Int64            // retained messages of $SYS
-	mailed      [maxShards]atomic.Int64 // bytes under way from each shard to the others
+	batches       batchPool
+	mids          atomic.Uint64           // the last name given to a stored message
+	failed        atomic.Bool             // the journal can store no more
+	ownRetained   atomic.Int64            // retained messages of $SYS
+	retainedBytes atomic.Int64            // memory that the others stand for
+	mailed        [maxShards]atomic.Int64 // bytes under way from each shard to the others
 
 	ctx       context.Context // of slow decisions; ends at shutdown
 	cancel    context.CancelFunc
@@ -75,9 +76,11 @@ func New(o Options) (*Broker, error) {
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	group, err := shard.NewGroup(shard.Options{
-		Loops:    o.Shards,
-		Clock:    o.Clock,
-		MaxConns: o.Limits.MaxConnections,
+		Loops:     o.Shards,
+		Clock:     o.Clock,
+		MaxConns:  o.Limits.MaxConnections,
+		Lobby:     lobby,
+		MaxUnsent: 2 * o.Limits.OutboundBuffer,
 		Handler: func(l *shard.Loop) shard.Handler {
 			k := newCore(b, l)
 			b.cores = append(b.cores, k)

@@ -18,13 +18,14 @@ type client struct {
 	aliasOut  *session.AliasOut
 	rare      *rare
 	backlog   *backlog // retained messages still to be sent
-	due       int64    // handshake: unix nanoseconds
+	due       int64    // when CONNECT, or the packet that has begun, must be complete, unix nanoseconds; 0 none has
 	keepAlive int64    // nanoseconds of silence allowed; 0 any
 	maxPacket uint32   // 0: any
 	unacked   uint16   // QoS 1 messages whose PUBACK waits for the journal
 	version   packet.Version
 	state     connState
 	quiet     bool // Request Problem Information 0
+	watched   bool // without a Keep Alive: a timer runs for due
 	username  string
 }
 
@@ -62,6 +63,9 @@ func (c *client) extra() *rare {
 // Open announces a new connection.
 func (k *core) Open(conn *shard.Conn) {
 	c := &client{conn: conn, due: k.l.Now() + int64(k.limits.HandshakeTimeout)}
+	if conn.Over() {
+		c.due = min(c.due, k.l.Now()+lobbyTime)
+	}
 	conn.User = c
 	k.stats.connectionsOpened++
 	k.l.At(c.due, timeConn, conn.Key())
@@ -100,11 +104,13 @@ func (k *core) Input(conn *shard.Conn, b []byte) int {
 		total := n + h.Remaining
 		switch {
 		case n == 0:
+			k.begun(c)
 			return used
 		case total > k.limits.MaxPacketSize:
 			k.fail(c, &packet.Error{Code: packet.PacketTooLarge})
 			return len(b)
 		case len(rest) < total:
+			k.begun(c)
 			return used
 		}
 		switch k.packet(c, h, rest[n:total], rest) {
@@ -116,6 +122,9 @@ func (k *core) Input(conn *shard.Conn, b []byte) int {
 		k.stats.packetsIn[h.Type]++
 		k.stats.bytesIn += uint64(total)
 		used += total
+		if c.state == connected {
+			c.due = 0
+		}
 		if conn.Closed() {
 			return len(b)
 		}

@@ -15,6 +15,7 @@ import (
 // CONNECT on, for the case that the session lives on another shard.
 func (k *core) onConnect(c *client, body, rest []byte) step {
 	var p packet.Connect
+	p.Properties.MaxUser = k.limits.MaxUserProperties
 	err := p.Decode(0, 0, body)
 	c.version = p.Version
 	if err != nil {
@@ -25,6 +26,10 @@ func (k *core) onConnect(c *client, body, rest []byte) step {
 	if p.Properties.Has(packet.PropMaxPacketSize) {
 		c.maxPacket = p.Properties.MaxPacketSize
 	}
+	if c.conn.Over() { // limits.max_connections
+		k.refuse(c, packet.QuotaExceeded, "")
+		return stepDone
+	}
 	if code := k.checkConnect(c, &p); code != packet.Success {
 		k.refuse(c, code, "")
 		return stepDone
@@ -32,6 +37,10 @@ func (k *core) onConnect(c *client, body, rest []byte) step {
 	if home := k.b.home(p.ClientID); len(p.ClientID) > 0 && home != k.id {
 		c.conn.Move(k.l.Peers()[home], rest)
 		return stepMoved
+	}
+	if c.rare == nil && !k.mayConnect() { // else this CONNECT was let in, and comes again
+		k.refuse(c, packet.ConnectionRateExceeded, "")
+		return stepDone
 	}
 	if p.HasUsername && (c.rare == nil || !c.rare.admitted) {
 		c.username = string(p.Username)
@@ -128,7 +137,15 @@ func (k *core) accept(c *client, p *packet.Connect, finish *packet.Properties) {
 		id, assigned = k.newClientID(), true
 	}
 	s := k.sessions[id]
+	if s == nil && len(k.sessions) >= k.share(k.limits.MaxSessions) {
+		k.refuse(c, packet.QuotaExceeded, "")
+		return
+	}
 	if s != nil && s.c != nil { // [MQTT-3.1.4-3]
+		if !k.mayTakeOver(s.id) {
+			k.refuse(c, packet.ConnectionRateExceeded, "")
+			return
+		}
 		k.stats.takeovers++
 		k.disconnect(s.c, packet.SessionTakenOver, "")
 		s = k.sessions[id] // it may have ended with its connection
@@ -207,8 +224,8 @@ func (k *core) attach(c *client, s *sess, p *packet.Connect) {
 	if s.out != nil {
 		s.out.Start(receiveMax)
 	}
-	if props.Has(packet.PropTopicAliasMax) && props.TopicAliasMax > 0 {
-		c.aliasOut = session.NewAliasOut(props.TopicAliasMax)
+	if props.Has(packet.PropTopicAliasMax) && min(int(props.TopicAliasMax), k.limits.TopicAliasMaximum) > 0 {
+		c.aliasOut = session.NewAliasOut(min(props.TopicAliasMax, uint16(k.limits.TopicAliasMaximum)))
 	}
 	k.online(s, true)
 }
@@ -302,6 +319,7 @@ func (k *core) newClientID() string {
 // onDisconnect ends the connection as the client wishes.
 func (k *core) onDisconnect(c *client, flags byte, body []byte) {
 	var p packet.Disconnect
+	p.Properties.MaxUser = k.limits.MaxUserProperties
 	if err := p.Decode(c.version, flags, body); err != nil {
 		k.fail(c, err)
 		return

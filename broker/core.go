@@ -23,6 +23,7 @@ type core struct {
 	free     []uint32
 
 	cache    cache
+	storm    storm
 	batches  []*batch
 	expiring expiryHeap // retained messages of this shard that expire
 
@@ -69,6 +70,9 @@ func newCore(b *Broker, l *shard.Loop) *core {
 	}
 	k.keeper.recording = !b.o.Journal.Volatile()
 	k.searcher.steps = retainedPerTurn
+	for _, p := range []*packet.Properties{&k.pub.Properties, &k.sub.Properties, &k.unsub.Properties, &k.ack.Properties} {
+		p.MaxUser = k.limits.MaxUserProperties
+	}
 	return k
 }
 
@@ -115,6 +119,9 @@ func (k *core) connTimer(key uint64) {
 		} else {
 			k.l.At(c.due, timeConn, key)
 		}
+		return
+	}
+	if k.packetTimedOut(c) {
 		return
 	}
 	if c.keepAlive == 0 {
@@ -202,10 +209,10 @@ func (k *core) matchString(name string) *route.Match {
 	return k.cache.miss(k.b.routes, name)
 }
 
-func levels(name []byte) int {
+func levels[S string | []byte](name S) int {
 	n := 1
-	for _, c := range name {
-		if c == '/' {
+	for i := range len(name) {
+		if name[i] == '/' {
 			n++
 		}
 	}

@@ -76,6 +76,9 @@ func (k *core) hold(c *client, bytes []byte, t packet.Type, then func()) {
 		x.holding = true
 		k.holders = append(k.holders, c)
 	}
+	if c.state == connected && k.holdsTooMuch(c) {
+		k.stall(c)
+	}
 }
 
 // full tells whether the connection has as many bytes to send as it may, those that wait

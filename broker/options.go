@@ -48,18 +48,46 @@ type Limits struct {
 	// MaxClientIDLength is the longest Client Identifier: 1024. Longer get 0x85.
 	MaxClientIDLength int
 	// MaxConnections is the largest number of network connections; 0 is no limit.
-	// Further ones are closed at once.
+	// A few more may come as far as CONNECT, to be told 0x97, Quota exceeded; further
+	// ones are closed at once.
 	MaxConnections int
+	// MaxConnectRate is how many CONNECTs are let in a second, each shard having an equal
+	// share, and ten times as many at once after a quiet time: 10,000, so that a fleet of
+	// 100,000 that lost its network comes back without a wait; -1 is no limit. More get
+	// 0x9F, Connection rate exceeded, before anybody is asked for a password.
+	MaxConnectRate int
+	// MaxTakeoverRate is how often a minute, and how often at once after a quiet time, a
+	// session may pass from one connection to another: 60; -1 is no limit. Beyond, the
+	// connection that is there stays and the new one gets 0x9F: two clients with one
+	// Client Identifier do not keep a core busy.
+	MaxTakeoverRate int
+	// MaxSessions is the largest number of sessions, each shard having an equal share:
+	// 1,000,000. A client that would need one more gets 0x97.
+	MaxSessions int
 	// MaxSubscriptions is the largest number of subscriptions of a session: 10,000.
 	// More get 0x97, Quota exceeded.
 	MaxSubscriptions int
+	// MaxSubscriptionLevels is the largest number of levels of all Topic Filters of a
+	// session together: 100,000. MaxSubscriptionLevelsTotal is that of all sessions, each
+	// shard having an equal share: 50,000,000. A level takes up to 300 bytes of the
+	// table. More get 0x97.
+	MaxSubscriptionLevels      int
+	MaxSubscriptionLevelsTotal int
+	// MaxSubscriptionIDs is the largest number of subscriptions of a session that have a
+	// wildcard and a Subscription Identifier: 1000. Each may add 5 bytes to every
+	// message. More get 0x97.
+	MaxSubscriptionIDs int
+	// MaxUserProperties is the largest number of User Properties of a packet: 1000. More
+	// end the connection with 0x97.
+	MaxUserProperties int
 	// MaxInflight is the largest number of messages sent to a client and not yet
 	// acknowledged: 256. The client's Receive Maximum may lower it.
 	MaxInflight int
 	// ReceiveMaximum is the number of unacknowledged QoS 1 and 2 messages that a client
 	// may send: 1024. More end an MQTT 5.0 connection with 0x93.
 	ReceiveMaximum int
-	// TopicAliasMaximum is the highest Topic Alias that a client may use: 32; -1 is none.
+	// TopicAliasMaximum is the highest Topic Alias that a client may use, and that is used
+	// towards a client: 32; -1 is none.
 	TopicAliasMaximum int
 	// MaxQueuedMessages and MaxQueuedBytes bound the queue of one session: 1,000,000 and
 	// 256 MiB. Messages above are dropped and counted.
@@ -77,12 +105,20 @@ type Limits struct {
 	// MaxRetainedMessages is the largest number of retained messages: 1,000,000. More are
 	// delivered and not kept; a QoS 1 or 2 publisher with MQTT 5.0 is told 0x97.
 	MaxRetainedMessages int
+	// MaxRetainedBytes is the memory that retained messages may stand for: 4 GiB. Each
+	// counts its topic, payload and properties, and 200 bytes for each level of its topic.
+	// What happens to more is as above.
+	MaxRetainedBytes int64
 	// OutboundBuffer is how many unsent bytes a connection may have before QoS 0 messages
-	// to it are dropped and others wait in its session: 1 MiB.
+	// to it are dropped and others wait in its session: 1 MiB. From a client that leaves
+	// twice as many unread nothing more is read until it has taken all.
 	OutboundBuffer int
 	// HandshakeTimeout is the time from the network connection to a complete CONNECT,
 	// TLS and WebSocket handshakes included: 10 s.
 	HandshakeTimeout time.Duration
+	// PacketTimeout is how long a packet may take to arrive once it has begun: 10 min. A
+	// longer one ends the connection with 0x8D, Keep Alive timeout.
+	PacketTimeout time.Duration
 	// MaxKeepAlive lowers longer Keep Alive intervals by Server Keep Alive, and applies
 	// to clients that ask for none; 0 is no limit. MQTT 3 clients cannot be told and
 	// keep theirs.
@@ -140,7 +176,14 @@ func (l *Limits) defaults() error {
 		{"MaxTopicLevels", &l.MaxTopicLevels, 128, 1, 65536},
 		{"MaxClientIDLength", &l.MaxClientIDLength, 1024, 23, 65535},
 		{"MaxConnections", &l.MaxConnections, 0, 0, 1 << 30},
+		{"MaxConnectRate", &l.MaxConnectRate, 10_000, -1, 1 << 30},
+		{"MaxTakeoverRate", &l.MaxTakeoverRate, 60, -1, 1 << 30},
+		{"MaxSessions", &l.MaxSessions, 1_000_000, 1, 1 << 30},
 		{"MaxSubscriptions", &l.MaxSubscriptions, 10_000, 1, 65535},
+		{"MaxSubscriptionLevels", &l.MaxSubscriptionLevels, 100_000, 1, 1 << 30},
+		{"MaxSubscriptionLevelsTotal", &l.MaxSubscriptionLevelsTotal, 50_000_000, 1, 1 << 30},
+		{"MaxSubscriptionIDs", &l.MaxSubscriptionIDs, 1000, 1, 65535},
+		{"MaxUserProperties", &l.MaxUserProperties, 1000, 1, 1 << 30},
 		{"MaxInflight", &l.MaxInflight, 256, 1, mostIdentifiers},
 		{"ReceiveMaximum", &l.ReceiveMaximum, 1024, 1, mostIdentifiers},
 		{"TopicAliasMaximum", &l.TopicAliasMaximum, 32, -1, 65535},
@@ -165,10 +208,16 @@ func (l *Limits) defaults() error {
 	if l.MaxQueuedBytesTotal == 0 {
 		l.MaxQueuedBytesTotal = 16 << 30
 	}
+	if l.MaxRetainedBytes == 0 {
+		l.MaxRetainedBytes = 4 << 30
+	}
+	if l.PacketTimeout == 0 {
+		l.PacketTimeout = 10 * time.Minute
+	}
 	if l.HandshakeTimeout == 0 {
 		l.HandshakeTimeout = 10 * time.Second
 	}
-	if l.MaxQueuedBytes < 0 || l.MaxQueuedMessagesTotal < 0 || l.MaxQueuedBytesTotal < 0 || l.MaxQueueAge < 0 || l.HandshakeTimeout < 0 || l.MaxKeepAlive < 0 || l.MaxSessionExpiry < 0 {
+	if l.MaxRetainedBytes < 0 || l.PacketTimeout < 0 || l.MaxQueuedBytes < 0 || l.MaxQueuedMessagesTotal < 0 || l.MaxQueuedBytesTotal < 0 || l.MaxQueueAge < 0 || l.HandshakeTimeout < 0 || l.MaxKeepAlive < 0 || l.MaxSessionExpiry < 0 {
 		return fmt.Errorf("broker: negative value in Limits")
 	}
 	l.MaxQoS = max(0, l.MaxQoS)

@@ -317,16 +317,19 @@ func decodeAck(h packet.Header, v packet.Version, body []byte, p *packet.Puback)
 		return p.Decode(v, h.Flags, body)
 	case packet.PUBREC:
 		var q packet.Pubrec
+		q.Properties.MaxUser = p.Properties.MaxUser
 		err := q.Decode(v, h.Flags, body)
 		p.ID, p.Code = q.ID, q.Code
 		return err
 	case packet.PUBREL:
 		var q packet.Pubrel
+		q.Properties.MaxUser = p.Properties.MaxUser
 		err := q.Decode(v, h.Flags, body)
 		p.ID, p.Code = q.ID, q.Code
 		return err
 	default:
 		var q packet.Pubcomp
+		q.Properties.MaxUser = p.Properties.MaxUser
 		err := q.Decode(v, h.Flags, body)
 		p.ID, p.Code = q.ID, q.Code
 		return err

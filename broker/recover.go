@@ -163,6 +163,7 @@ func (r *recovery) Subscription(sid uint64, filter string, options uint8, subID 
 	}
 	s.subs = slices.Insert(s.subs, i, sub{filter: filter, id: subID, opts: route.Options(options) | route.Durable})
 	f.k.stats.subscriptions++
+	f.k.count(s, sub{}, s.subs[i])
 	r.b.routes.Subscribe(filter, s.h, s.subs[i].opts, subID)
 	if isShared(filter) {
 		s.shared++
@@ -198,7 +199,8 @@ func (r *recovery) Retained(msg *session.Message) {
 	if msg.Expired(r.now) {
 		return
 	}
-	r.b.retained.Put(msg.Topic, msg)
+	old, _ := r.b.retained.Put(msg.Topic, msg)
+	r.b.countRetained(old, msg)
 	if msg.Expires != 0 {
 		k := r.b.cores[r.b.home([]byte(msg.Topic))]
 		k.expiring = append(k.expiring, msg)

@@ -12,7 +12,8 @@ import (
 // [MQTT-3.3.1-5] to 7. It reports false when the store is full.
 func (k *core) retain(m *outgoing) bool {
 	if len(m.payload) == 0 {
-		if _, ok := k.b.retained.Delete(m.topic); ok {
+		if old, ok := k.b.retained.Delete(m.topic); ok {
+			k.b.countRetained(old, nil)
 			k.record(journal.Op{Kind: journal.EndRetained, Name: m.topic})
 		}
 		return true
@@ -23,14 +24,13 @@ func (k *core) retain(m *outgoing) bool {
 		}
 		return true
 	}
-	if k.b.retained.Len()-int(k.b.ownRetained.Load()) >= k.limits.MaxRetainedMessages {
-		if _, ok := k.b.retained.Get(m.topic); !ok {
-			k.stats.retainRefused++
-			return false
-		}
+	if !k.retainedRoom(m) {
+		k.stats.retainRefused++
+		return false
 	}
 	msg := m.message()
-	k.b.retained.Put(msg.Topic, msg)
+	old, _ := k.b.retained.Put(msg.Topic, msg)
+	k.b.countRetained(old, msg)
 	k.record(journal.Op{Kind: journal.PutRetained, Msg: msg})
 	if msg.Expires != 0 {
 		if len(k.expiring) > 2*k.b.retained.Len()+expiringSlack {
@@ -62,7 +62,8 @@ func (k *core) expireRetained() {
 	for len(k.expiring) > 0 && k.expiring[0].Expires <= now {
 		msg := heap.Pop(&k.expiring).(*session.Message)
 		if cur, ok := k.b.retained.Get(msg.Topic); ok && cur == msg {
-			k.b.retained.Delete(msg.Topic)
+			old, _ := k.b.retained.Delete(msg.Topic)
+			k.b.countRetained(old, nil)
 			k.stats.retainExpired++
 			k.record(journal.Op{Kind: journal.EndRetained, Name: msg.Topic})
 		}

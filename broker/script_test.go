@@ -359,9 +359,12 @@ func options(o *broker.Options, words []string) error {
 		"max-subscriptions": &l.MaxSubscriptions, "max-inflight": &l.MaxInflight, "receive-maximum": &l.ReceiveMaximum,
 		"topic-alias-maximum": &l.TopicAliasMaximum, "max-queued": &l.MaxQueuedMessages,
 		"max-retained": &l.MaxRetainedMessages, "outbound-buffer": &l.OutboundBuffer, "max-qos": &l.MaxQoS,
+		"max-connect-rate": &l.MaxConnectRate, "max-takeover-rate": &l.MaxTakeoverRate, "max-sessions": &l.MaxSessions,
+		"max-subscription-levels": &l.MaxSubscriptionLevels, "max-subscription-levels-total": &l.MaxSubscriptionLevelsTotal,
+		"max-subscription-ids": &l.MaxSubscriptionIDs, "max-user-properties": &l.MaxUserProperties,
 	}
 	times := map[string]*time.Duration{
-		"handshake-timeout": &l.HandshakeTimeout, "max-keepalive": &l.MaxKeepAlive,
+		"handshake-timeout": &l.HandshakeTimeout, "packet-timeout": &l.PacketTimeout, "max-keepalive": &l.MaxKeepAlive,
 		"max-session-expiry": &l.MaxSessionExpiry, "sys-interval": &o.SysInterval,
 	}
 	for _, w := range words {
@@ -372,6 +375,8 @@ func options(o *broker.Options, words []string) error {
 			*numbers[name], err = strconv.Atoi(value)
 		case times[name] != nil:
 			*times[name], err = time.ParseDuration(value)
+		case name == "max-retained-bytes":
+			l.MaxRetainedBytes, err = strconv.ParseInt(value, 10, 64)
 		case name == "max-queued-bytes":
 			l.MaxQueuedBytes, err = strconv.ParseInt(value, 10, 64)
 		case name == "response-information":

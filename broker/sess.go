@@ -22,6 +22,8 @@ type sess struct {
 	expiry     uint32 // Session Expiry Interval, seconds
 	receiveMax uint16 // that outbound starts with
 	shared     uint16 // subscriptions that are shared
+	ids        uint16 // subscriptions with a wildcard and an identifier
+	levels     uint32 // of all subscriptions together
 	loading    bool   // stored messages are being fetched
 }
 
@@ -159,6 +161,7 @@ func (k *core) endSession(s *sess) {
 		k.b.routes.Unsubscribe(s.subs[i].filter, s.h)
 	}
 	k.stats.subscriptions -= int64(len(s.subs))
+	k.stats.subscriptionLevels -= int64(s.levels)
 	k.stats.shared -= int64(s.shared)
 	s.subs = nil
 	if s.shared > 0 {

@@ -62,18 +62,21 @@ type counters struct {
 	connectionsOpened, connectionsClosed uint64
 	connects, disconnects                uint64
 	lostConnections, takeovers           uint64
-	handshakeTimeouts                    uint64
+	handshakeTimeouts, packetTimeouts    uint64
+	connectsOverRate, takeoversRefused   uint64
 	refused                              [256]uint64 // CONNECTs, by reason code
 	disconnected                         [256]uint64 // by us, by reason code
 	sessionsCreated, sessionsEnded       uint64
 	sessionsExpired                      uint64
 	subscriptions, shared                int64
+	subscriptionLevels                   int64
 	subscribesRefused                    uint64
 	retainedSent, retainRefused          uint64
 	retainExpired                        uint64
 	wills, noLocal, repeats              uint64
 	redistributed, unknownAcks           uint64
 	oversized, stalls, decisionsParked   uint64
+	readerStalls                         uint64 // the Loop's, see figures
 	notStored                            uint64
 }
 
@@ -101,6 +104,10 @@ type Stats struct {
 	LostConnections       uint64
 	Takeovers             uint64
 	HandshakeTimeouts     uint64
+	PacketTimeouts        uint64
+	ConnectsOverRate      uint64 // refused because of MaxConnectRate
+	TakeoversRefused      uint64 // because of MaxTakeoverRate
+	ReaderStalls          uint64 // clients not read until they had taken what was sent
 	Refused               map[packet.ReasonCode]uint64
 	Disconnected          map[packet.ReasonCode]uint64
 	Sessions              int64 // current
@@ -109,8 +116,10 @@ type Stats struct {
 	SessionsExpired       uint64
 	Subscriptions         int64 // current
 	SharedSubscriptions   int64 // current
+	SubscriptionLevels    int64 // current
 	SubscribesRefused     uint64
 	Retained              int64 // current
+	RetainedBytes         int64 // memory that they stand for, current
 	RetainedSent          uint64
 	RetainRefused         uint64
 	RetainExpired         uint64
@@ -142,6 +151,7 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 
 // figures are the shard's counters and how many of its sessions are connected.
 func (k *core) figures() (c counters, online int64) {
+	k.stats.readerStalls = k.l.Clogs()
 	for _, s := range k.sessions {
 		if s.c != nil {
 			online++
@@ -159,6 +169,7 @@ func (b *Broker) sum(parts []counters, online []int64) Stats {
 		Disconnected:       map[packet.ReasonCode]uint64{},
 		ConnectionsRefused: b.group.Refused(),
 		Retained:           int64(b.retained.Len()),
+		RetainedBytes:      b.retainedBytes.Load(),
 	}
 	for i := range parts {
 		s.add(&parts[i])
@@ -205,11 +216,16 @@ func (s *Stats) add(c *counters) {
 	s.LostConnections += c.lostConnections
 	s.Takeovers += c.takeovers
 	s.HandshakeTimeouts += c.handshakeTimeouts
+	s.PacketTimeouts += c.packetTimeouts
+	s.ConnectsOverRate += c.connectsOverRate
+	s.TakeoversRefused += c.takeoversRefused
+	s.ReaderStalls += c.readerStalls
 	s.Sessions += int64(c.sessionsCreated - c.sessionsEnded)
 	s.SessionsCreated += c.sessionsCreated
 	s.SessionsExpired += c.sessionsExpired
 	s.Subscriptions += c.subscriptions
 	s.SharedSubscriptions += c.shared
+	s.SubscriptionLevels += c.subscriptionLevels
 	s.SubscribesRefused += c.subscribesRefused
 	s.RetainedSent += c.retainedSent
 	s.RetainRefused += c.retainRefused

@@ -100,7 +100,11 @@ func (k *core) subscribe(s *sess, f *packet.Subscription, subID uint32, verdict 
 	}
 	filter = string(f.Filter)
 	i, existed := s.find(filter)
-	if !existed && len(s.subs) >= k.limits.MaxSubscriptions {
+	old := sub{}
+	if existed {
+		old = s.subs[i]
+	}
+	if !k.weigh(s, old, sub{filter: filter, id: subID}) {
 		return packet.QuotaExceeded, false, ""
 	}
 	opts := route.Options(qos)
@@ -161,6 +165,7 @@ func (k *core) unsubscribe(s *sess, filter string) packet.ReasonCode {
 	if !ok {
 		return packet.NoSubscriptionExisted // [MQTT-3.10.4-5]
 	}
+	k.weigh(s, s.subs[i], sub{})
 	s.subs = append(s.subs[:i], s.subs[i+1:]...)
 	k.b.routes.Unsubscribe(filter, s.h)
 	k.stats.subscriptions--

@@ -132,7 +132,7 @@ func v3Code(code packet.ReasonCode) bool {
 	switch code {
 	case packet.UnsupportedProtocolVersion, packet.ClientIdentifierNotValid, packet.ServerUnavailable,
 		packet.ServerBusy, packet.QuotaExceeded, packet.BadUserNameOrPassword, packet.NotAuthorized, packet.Banned,
-		packet.ServerShuttingDown:
+		packet.ServerShuttingDown, packet.ConnectionRateExceeded:
 		return true
 	}
 	return false

@@ -55,26 +55,35 @@ type Config struct {
 
 // Limits bound what peers may make the broker hold or do.
 type Limits struct {
-	MaxPacketSize          Size // fixed header included
-	MaxTopicLevels         int
-	MaxClientIDLength      int  // bytes
-	MaxConnections         int  // 0: as many as file descriptors allow
-	MaxSubscriptions       int  // of a session
-	MaxInflight            int  // messages sent and not yet acknowledged, of a session
-	ReceiveMaximum         int  // messages received and not yet acknowledged, of a session
-	TopicAliasMaximum      int  // of a connection; 0: no aliases
-	MaxQueuedMessages      int  // of a session
-	MaxQueuedBytes         Size // of a session
-	MaxQueuedMessagesTotal int  // of all sessions
-	MaxQueuedBytesTotal    Size
-	MaxQueueAge            time.Duration // 0 is any
-	QueuePolicy            string        // drop_newest or drop_oldest
-	MaxRetainedMessages    int           // 0: none are kept
-	OutboundBuffer         Size          // of a connection
-	HandshakeTimeout       time.Duration // from accepting a connection to CONNECT
-	MaxKeepAlive           time.Duration // 0: whatever the client asks for
-	MaxSessionExpiry       time.Duration // 0: whatever the client asks for
-	MaxQoS                 int
+	MaxPacketSize              Size // fixed header included
+	MaxTopicLevels             int
+	MaxClientIDLength          int // bytes
+	MaxConnections             int // 0: as many as file descriptors allow
+	MaxConnectRate             int // CONNECTs a second; 0: any
+	MaxTakeoverRate            int // of a session, a minute; 0: any
+	MaxSessions                int
+	MaxSubscriptions           int  // of a session
+	MaxSubscriptionLevels      int  // of a session
+	MaxSubscriptionLevelsTotal int  // of all sessions
+	MaxSubscriptionIDs         int  // of a session, on filters with wildcards
+	MaxUserProperties          int  // of a packet
+	MaxInflight                int  // messages sent and not yet acknowledged, of a session
+	ReceiveMaximum             int  // messages received and not yet acknowledged, of a session
+	TopicAliasMaximum          int  // of a connection; 0: no aliases
+	MaxQueuedMessages          int  // of a session
+	MaxQueuedBytes             Size // of a session
+	MaxQueuedMessagesTotal     int  // of all sessions
+	MaxQueuedBytesTotal        Size
+	MaxQueueAge                time.Duration // 0 is any
+	QueuePolicy                string        // drop_newest or drop_oldest
+	MaxRetainedMessages        int           // 0: none are kept
+	MaxRetainedBytes           Size          // of all retained messages
+	OutboundBuffer             Size          // of a connection
+	HandshakeTimeout           time.Duration // from accepting a connection to CONNECT
+	PacketTimeout              time.Duration // from a packet's first byte to its last
+	MaxKeepAlive               time.Duration // 0: whatever the client asks for
+	MaxSessionExpiry           time.Duration // 0: whatever the client asks for
+	MaxQoS                     int
 }
 
 // Listener is one address of the broker.
@@ -103,22 +112,31 @@ func Default() Config {
 		SysInterval:     10 * time.Second,
 		ShutdownTimeout: 10 * time.Second,
 		Limits: Limits{
-			MaxPacketSize:          MiB,
-			MaxTopicLevels:         128,
-			MaxClientIDLength:      1024,
-			MaxSubscriptions:       10_000,
-			MaxInflight:            256,
-			ReceiveMaximum:         1024,
-			TopicAliasMaximum:      32,
-			MaxQueuedMessages:      1_000_000,
-			MaxQueuedBytes:         256 * MiB,
-			MaxQueuedMessagesTotal: 100_000_000,
-			MaxQueuedBytesTotal:    16 * GiB,
-			QueuePolicy:            "drop_newest",
-			MaxRetainedMessages:    1_000_000,
-			OutboundBuffer:         MiB,
-			HandshakeTimeout:       10 * time.Second,
-			MaxQoS:                 2,
+			MaxPacketSize:              MiB,
+			MaxTopicLevels:             128,
+			MaxClientIDLength:          1024,
+			MaxConnectRate:             10_000,
+			MaxTakeoverRate:            60,
+			MaxSessions:                1_000_000,
+			MaxSubscriptions:           10_000,
+			MaxSubscriptionLevels:      100_000,
+			MaxSubscriptionLevelsTotal: 50_000_000,
+			MaxSubscriptionIDs:         1000,
+			MaxUserProperties:          1000,
+			MaxInflight:                256,
+			ReceiveMaximum:             1024,
+			TopicAliasMaximum:          32,
+			MaxQueuedMessages:          1_000_000,
+			MaxQueuedBytes:             256 * MiB,
+			MaxQueuedMessagesTotal:     100_000_000,
+			MaxQueuedBytesTotal:        16 * GiB,
+			QueuePolicy:                "drop_newest",
+			MaxRetainedMessages:        1_000_000,
+			MaxRetainedBytes:           4 * GiB,
+			OutboundBuffer:             MiB,
+			HandshakeTimeout:           10 * time.Second,
+			PacketTimeout:              10 * time.Minute,
+			MaxQoS:                     2,
 		},
 	}
 }

@@ -57,7 +57,14 @@ limits:
   max_topic_levels: 16
   max_client_id_length: 64
   max_connections: 100
+  max_connect_rate: 101
+  max_takeover_rate: 102
+  max_sessions: 103
   max_subscriptions: 10
+  max_subscription_levels: 104
+  max_subscription_levels_total: 105
+  max_subscription_ids: 106
+  max_user_properties: 107
   max_inflight: 20
   receive_maximum: 30
   topic_alias_maximum: 0
@@ -68,8 +75,10 @@ limits:
   max_queue_age: 2h
   queue_policy: drop_oldest
   max_retained_messages: 50
+  max_retained_bytes: 9KiB
   outbound_buffer: 8192
   handshake_timeout: 1500ms
+  packet_timeout: 2500ms
   max_keep_alive: 90s
   max_session_expiry: 7d
   max_qos: 1
@@ -95,25 +104,34 @@ func everythingConfig() config.Config {
 		ShutdownTimeout:     time.Minute,
 		ResponseInformation: "replies/",
 		Limits: config.Limits{
-			MaxPacketSize:          2 * config.MiB,
-			MaxTopicLevels:         16,
-			MaxClientIDLength:      64,
-			MaxConnections:         100,
-			MaxSubscriptions:       10,
-			MaxInflight:            20,
-			ReceiveMaximum:         30,
-			MaxQueuedMessages:      40,
-			MaxQueuedBytes:         64 * config.KiB,
-			MaxQueuedMessagesTotal: 400,
-			MaxQueuedBytesTotal:    640 * config.KiB,
-			MaxQueueAge:            2 * time.Hour,
-			QueuePolicy:            "drop_oldest",
-			MaxRetainedMessages:    50,
-			OutboundBuffer:         8 * config.KiB,
-			HandshakeTimeout:       1500 * time.Millisecond,
-			MaxKeepAlive:           90 * time.Second,
-			MaxSessionExpiry:       7 * 24 * time.Hour,
-			MaxQoS:                 1,
+			MaxPacketSize:              2 * config.MiB,
+			MaxTopicLevels:             16,
+			MaxClientIDLength:          64,
+			MaxConnections:             100,
+			MaxConnectRate:             101,
+			MaxTakeoverRate:            102,
+			MaxSessions:                103,
+			MaxSubscriptions:           10,
+			MaxSubscriptionLevels:      104,
+			MaxSubscriptionLevelsTotal: 105,
+			MaxSubscriptionIDs:         106,
+			MaxUserProperties:          107,
+			MaxInflight:                20,
+			ReceiveMaximum:             30,
+			MaxQueuedMessages:          40,
+			MaxQueuedBytes:             64 * config.KiB,
+			MaxQueuedMessagesTotal:     400,
+			MaxQueuedBytesTotal:        640 * config.KiB,
+			MaxQueueAge:                2 * time.Hour,
+			QueuePolicy:                "drop_oldest",
+			MaxRetainedMessages:        50,
+			MaxRetainedBytes:           9 * config.KiB,
+			OutboundBuffer:             8 * config.KiB,
+			HandshakeTimeout:           1500 * time.Millisecond,
+			PacketTimeout:              2500 * time.Millisecond,
+			MaxKeepAlive:               90 * time.Second,
+			MaxSessionExpiry:           7 * 24 * time.Hour,
+			MaxQoS:                     1,
 		},
 	}
 }
@@ -133,7 +151,7 @@ func TestEverySettingIsReadFromTheFile(t *testing.T) {
 			if want := everythingConfig(); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			line := 41
+			line := 50
 			if name == "document marks" {
 				line++
 			}

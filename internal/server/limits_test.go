@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wirebird/wirebird/broker"
 	"github.com/wirebird/wirebird/internal/config"
@@ -18,7 +19,7 @@ func TestConnectionsFollowTheFileDescriptors(t *testing.T) {
 	for name, tt := range map[string]struct{ want, files, limit int }{
 		"chosen":            {500, 1024, 500},
 		"chosen, no limit":  {500, 0, 500},
-		"derived":           {0, 1024, 960},
+		"derived":           {0, 1024, 944},
 		"no limit":          {0, 0, 0},
 		"hardly any":        {0, 40, 1},
 		"more than we take": {0, 1<<31 - 1, 1 << 30},
@@ -35,7 +36,7 @@ func TestMoreConnectionsThanFileDescriptorsIsWarnedAbout(t *testing.T) {
 	for _, tt := range []struct {
 		want, files int
 		warned      bool
-	}{{1000, 1024, true}, {960, 1024, false}, {1000, 0, false}, {0, 1024, false}} {
+	}{{1000, 1024, true}, {944, 1024, false}, {1000, 0, false}, {0, 1024, false}} {
 		cfg := config.Default()
 		cfg.InMemory = true
 		cfg.Limits.MaxConnections = tt.want
@@ -68,7 +69,9 @@ func TestDefaultsAreTheBrokers(t *testing.T) {
 		MaxPacketSize: 1 << 20, MaxTopicLevels: 128, MaxClientIDLength: 1024, MaxSubscriptions: 10_000,
 		MaxInflight: 256, ReceiveMaximum: 1024, TopicAliasMaximum: 32, MaxQueuedMessages: 1_000_000,
 		MaxQueuedBytes: 256 << 20, MaxQueuedMessagesTotal: 100_000_000, MaxQueuedBytesTotal: 16 << 30, MaxRetainedMessages: 1_000_000, OutboundBuffer: 1 << 20,
-		HandshakeTimeout: cfg.Limits.HandshakeTimeout, MaxQoS: 2,
+		MaxConnectRate: 10_000, MaxTakeoverRate: 60, MaxSessions: 1_000_000, MaxSubscriptionLevels: 100_000,
+		MaxSubscriptionLevelsTotal: 50_000_000, MaxSubscriptionIDs: 1000, MaxUserProperties: 1000, MaxRetainedBytes: 4 << 30,
+		PacketTimeout: 10 * time.Minute, HandshakeTimeout: cfg.Limits.HandshakeTimeout, MaxQoS: 2,
 	}
 	if got != want {
 		t.Errorf("limits are %+v; want %+v", got, want)

@@ -267,27 +267,36 @@ func (s *Server) brokerOptions(files int) broker.Options {
 	o := broker.Options{
 		Shards: shards,
 		Limits: broker.Limits{
-			MaxPacketSize:          int(l.MaxPacketSize),
-			MaxTopicLevels:         l.MaxTopicLevels,
-			MaxClientIDLength:      l.MaxClientIDLength,
-			MaxConnections:         l.MaxConnections,
-			MaxSubscriptions:       l.MaxSubscriptions,
-			MaxInflight:            l.MaxInflight,
-			ReceiveMaximum:         l.ReceiveMaximum,
-			TopicAliasMaximum:      noneIsNegative(l.TopicAliasMaximum),
-			MaxQueuedMessages:      l.MaxQueuedMessages,
-			MaxQueuedBytes:         int64(l.MaxQueuedBytes),
-			MaxQueuedMessagesTotal: int64(l.MaxQueuedMessagesTotal),
-			MaxQueuedBytesTotal:    int64(l.MaxQueuedBytesTotal),
-			MaxQueueAge:            l.MaxQueueAge,
-			DropOldest:             l.QueuePolicy == "drop_oldest",
-			MaxRetainedMessages:    l.MaxRetainedMessages,
-			OutboundBuffer:         int(l.OutboundBuffer),
-			HandshakeTimeout:       l.HandshakeTimeout,
-			MaxKeepAlive:           l.MaxKeepAlive,
-			MaxSessionExpiry:       l.MaxSessionExpiry,
-			MaxQoS:                 noneIsNegative(l.MaxQoS),
-			RetainUnavailable:      l.MaxRetainedMessages == 0,
+			MaxPacketSize:              int(l.MaxPacketSize),
+			MaxTopicLevels:             l.MaxTopicLevels,
+			MaxClientIDLength:          l.MaxClientIDLength,
+			MaxConnections:             l.MaxConnections,
+			MaxConnectRate:             noneIsNegative(l.MaxConnectRate),
+			MaxTakeoverRate:            noneIsNegative(l.MaxTakeoverRate),
+			MaxSessions:                l.MaxSessions,
+			MaxSubscriptions:           l.MaxSubscriptions,
+			MaxSubscriptionLevels:      l.MaxSubscriptionLevels,
+			MaxSubscriptionLevelsTotal: l.MaxSubscriptionLevelsTotal,
+			MaxSubscriptionIDs:         l.MaxSubscriptionIDs,
+			MaxUserProperties:          l.MaxUserProperties,
+			MaxInflight:                l.MaxInflight,
+			ReceiveMaximum:             l.ReceiveMaximum,
+			TopicAliasMaximum:          noneIsNegative(l.TopicAliasMaximum),
+			MaxQueuedMessages:          l.MaxQueuedMessages,
+			MaxQueuedBytes:             int64(l.MaxQueuedBytes),
+			MaxQueuedMessagesTotal:     int64(l.MaxQueuedMessagesTotal),
+			MaxQueuedBytesTotal:        int64(l.MaxQueuedBytesTotal),
+			MaxQueueAge:                l.MaxQueueAge,
+			DropOldest:                 l.QueuePolicy == "drop_oldest",
+			MaxRetainedMessages:        l.MaxRetainedMessages,
+			MaxRetainedBytes:           int64(l.MaxRetainedBytes),
+			OutboundBuffer:             int(l.OutboundBuffer),
+			HandshakeTimeout:           l.HandshakeTimeout,
+			PacketTimeout:              l.PacketTimeout,
+			MaxKeepAlive:               l.MaxKeepAlive,
+			MaxSessionExpiry:           l.MaxSessionExpiry,
+			MaxQoS:                     noneIsNegative(l.MaxQoS),
+			RetainUnavailable:          l.MaxRetainedMessages == 0,
 		},
 		Hooks:               s.access.hooks(),
 		Logger:              s.log,
@@ -305,8 +314,9 @@ func (s *Server) brokerOptions(files int) broker.Options {
 
 const (
 	maxShards = 64
-	// reservedFiles are descriptors kept for other things than clients.
-	reservedFiles = 64
+	// reservedFiles are descriptors kept for other things than clients, the connections
+	// among them that are above the limit and still to be told so.
+	reservedFiles = 80
 	// mostConnections is the largest limit that the broker takes.
 	mostConnections = 1 << 30
 )
