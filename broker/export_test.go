@@ -66,3 +66,15 @@ func (b *Broker) Timers() int {
 	}
 	return n
 }
+
+// TableNodes is the number of nodes that filters with wildcards take.
+func (b *Broker) TableNodes() int { return b.routes.Stats() }
+
+// FightsKept is the number of sessions whose takeovers are counted.
+func (b *Broker) FightsKept() int {
+	n := 0
+	for _, k := range b.cores {
+		n += len(k.storm.takeovers)
+	}
+	return n
+}
