@@ -67,6 +67,7 @@ type scratch struct {
 	merged    []Target
 	rest      []Target
 	counts    []int // by shard
+	visits    int   // trie nodes that the last search has looked at
 }
 
 // Match fills m with the subscribers of name, and keeps name in it. It reuses

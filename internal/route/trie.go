@@ -41,7 +41,7 @@ func (n *node) child(level string) *node {
 // search appends to s.entries what matches name, level by level with all nodes
 // alive at that level side by side: no recursion, however deep name is.
 func (n *node) search(name string, s *scratch) {
-	s.cur = append(s.cur[:0], n)
+	s.cur, s.visits = append(s.cur[:0], n), 1
 	system := name != "" && name[0] == '$' // [MQTT-4.7.2-1]
 	for more := true; more && len(s.cur) > 0; system = false {
 		var level string
@@ -59,6 +59,7 @@ func (n *node) search(name string, s *scratch) {
 			}
 		}
 		s.cur, s.next = s.next, s.cur
+		s.visits += len(s.cur)
 	}
 	for _, n := range s.cur { // all of name is consumed, or nothing is left
 		if n.end != nil {
