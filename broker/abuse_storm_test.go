@@ -225,7 +225,9 @@ func TestOneConnectionTooManyIsTold(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	b := serve(t, broker.Options{Limits: broker.Limits{MaxConnections: 2}})
 	for _, id := range []string{"a", "b"} {
-		dial(t, b, "CONNECT v5 clean id="+id).expect("CONNACK success")
+		d := dial(t, b, "CONNECT v5 clean id="+id)
+		d.expect("CONNACK success")
+		defer d.nc.Close() // and not when the collector finds it
 	}
 	for range 50 {
 		c := dial(t, b, "CONNECT v5 clean id=c")
