@@ -28,7 +28,7 @@ var table = []property{
 	{"Request Problem Information", "17 01", "C", "17 02"},
 	{"Request Response Information", "19 01", "C", "19 02"},
 	{"Response Information", "1A 0001 61", "", ""},
-	{"Server Reference", "1C 0001 61", "", ""},
+	{"Server Reference", "1C 0001 61", "D", ""}, // only servers send it; a client that does harms nobody
 	{"Reason String", "1F 0001 61", "ADX", ""},
 	{"Receive Maximum", "21 0001", "C", "21 0000"},
 	{"Topic Alias Maximum", "22 0001", "C", ""},
