@@ -38,6 +38,9 @@ func (b *Broker) Leaks() string {
 		}
 	}
 	s := b.StatsNow()
+	if s.SubscriptionLevels != 0 || s.Retained == 0 && s.RetainedBytes != 0 {
+		return fmt.Sprintf("%d levels of filters and %d bytes of no retained messages", s.SubscriptionLevels, s.RetainedBytes)
+	}
 	if s.Inflight != 0 || s.Queued != 0 || s.QueuedBytes != 0 || s.MailBytes != 0 || s.Connections != 0 ||
 		s.Subscriptions != 0 || s.SharedSubscriptions != 0 || s.Sessions != 0 || s.SessionsOnline != 0 {
 		return fmt.Sprintf("figures that should be 0: inflight %d, queued %d, %d B, mail %d B, connections %d, subscriptions %d, shared %d, sessions %d, online %d",

@@ -21,7 +21,9 @@ func FuzzInput(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, steps []byte, recorded bool) {
 		o := broker.Options{Shards: 2, Hooks: toyHooks(), Limits: broker.Limits{
-			OutboundBuffer: 2048, MaxInflight: 3, MaxQueuedMessages: 5, ReceiveMaximum: 4, MaxRetainedMessages: 4}}
+			OutboundBuffer: 2048, MaxInflight: 3, MaxQueuedMessages: 5, ReceiveMaximum: 4, MaxRetainedMessages: 4,
+			MaxRetainedBytes: 2000, MaxSubscriptionLevels: 12, MaxSubscriptionLevelsTotal: 40, MaxSubscriptionIDs: 2,
+			MaxUserProperties: 2, MaxTakeoverRate: 1000, PacketTimeout: time.Minute}}
 		r := &recorder{}
 		if recorded {
 			o.Journal = r

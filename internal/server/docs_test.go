@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/metrics"
 )
 
 var update = flag.Bool("update", false, "rewrite the page of the configuration")
@@ -145,5 +146,32 @@ func TestConfigurationExampleLoads(t *testing.T) {
 	}
 	if len(cfg.Listen) != 2 || cfg.Limits.MaxPacketSize != 4*config.MiB {
 		t.Errorf("the example is %+v", cfg)
+	}
+}
+
+// What docs/security.md names must exist.
+func TestSecurityPageNamesWhatExists(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, k := range config.Reference() {
+		known[k.Name] = true
+	}
+	page := metrics.Reference()
+	for i, word := range strings.Split(string(text), "`") {
+		switch {
+		case i%2 == 0:
+		case strings.HasPrefix(word, "limits.") && !known[word]:
+			t.Errorf("there is no setting %s", word)
+		case strings.HasPrefix(word, "wirebird_") && !strings.Contains(page, "`"+word+"`"):
+			t.Errorf("there is no metric %s", word)
+		}
+	}
+	for name := range known {
+		if strings.HasPrefix(name, "limits.max_subscription") && !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s is not on the page", name)
+		}
 	}
 }
