@@ -259,7 +259,7 @@ func (k *core) queueBacklog(s *sess, b *backlog) {
 // it stored like any other: its packet identifier may not be given to another one.
 func (k *core) deliverRetained(s *sess, msg *session.Message, qos byte, subID uint32) {
 	e := entryOf(msg, qos, true, subID, nil)
-	if k.recording && s.expiry > 0 {
+	if k.recording && s.durable {
 		e.MID = k.b.mids.Add(1)
 		k.record(journal.Op{Kind: journal.Publish, MID: e.MID, Msg: msg,
 			Targets: []journal.Target{{SID: uint64(s.h), QoS: qos, Retain: true, SubID: subID}}})

@@ -129,6 +129,15 @@ func (b *Broker) StatsNow() Stats {
 	return b.sum(parts, online)
 }
 
+// BalanceNow is StatsNow().Balance() at little cost.
+func (b *Broker) BalanceNow() int64 {
+	var s Stats
+	for _, k := range b.cores {
+		s.addCopies(&k.stats)
+	}
+	return s.Balance()
+}
+
 // execute runs fn off the shards.
 func (b *Broker) execute(fn func()) {
 	if b.o.Execute != nil {

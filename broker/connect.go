@@ -171,7 +171,7 @@ func (k *core) accept(c *client, p *packet.Connect, finish *packet.Properties) {
 		k.disconnect(c, packet.PacketTooLarge, "") // it must not be sent [MQTT-3.1.2-24], and would be waited for
 		return
 	}
-	if s.expiry == 0 || !k.changed(before) {
+	if !k.changed(before) {
 		k.send(c, &ack)
 		k.opened(c)
 		return
@@ -250,19 +250,14 @@ func (k *core) lowerExpiry(seconds uint32) uint32 {
 	return seconds
 }
 
-// setExpiry changes a session's Session Expiry Interval. A session that will end with its
-// connection leaves the journal at once.
+// setExpiry changes a session's Session Expiry Interval. A session that from now on ends
+// with its connection stays in the journal until then: what waits for it may be there only.
 func (k *core) setExpiry(s *sess, seconds uint32) {
-	before := s.expiry
-	s.expiry = seconds
-	switch {
-	case seconds > 0:
-		k.recordFor(s, journal.Op{Kind: journal.PutSession, Name: s.id, Expiry: seconds})
-	case before > 0:
-		k.record(journal.Op{Kind: journal.EndSession, SID: uint64(s.h)})
-	}
-	if k.recording && (seconds > 0) != (before > 0) {
-		k.changeDurable(s)
+	fresh := seconds > 0 && !s.durable
+	s.expiry, s.durable = seconds, s.durable || seconds > 0
+	k.recordFor(s, journal.Op{Kind: journal.PutSession, Name: s.id, Expiry: seconds})
+	if k.recording && fresh {
+		k.makeDurable(s)
 	}
 }
 
@@ -337,15 +332,12 @@ func (k *core) onDisconnect(c *client, flags byte, body []byte) {
 	c.conn.CloseQuick()
 }
 
-// changeDurable tells the table, and the journal, of the subscriptions of a session that
-// from now on outlives its connection, or does no longer.
-func (k *core) changeDurable(s *sess) {
+// makeDurable tells the table, and the journal, of the subscriptions of a session that
+// from now on outlives its connection.
+func (k *core) makeDurable(s *sess) {
 	for i := range s.subs {
 		b := &s.subs[i]
-		b.opts &^= route.Durable
-		if s.expiry > 0 {
-			b.opts |= route.Durable
-		}
+		b.opts |= route.Durable
 		k.b.routes.Subscribe(b.filter, s.h, b.opts, b.id)
 		k.recordFor(s, journal.Op{Kind: journal.PutSubscription, Name: b.filter, Options: uint8(b.opts), SubID: b.id})
 	}

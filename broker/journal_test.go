@@ -250,7 +250,7 @@ func TestSlowJournalsLeaveNoConnectionBehind(t *testing.T) {
 // connection.
 func TestEndsOfSessionsAreRecorded(t *testing.T) {
 	for name, steps := range map[string][]string{
-		"expiry 0 on reconnect": {"CONNECT v5 id=a expiry=0"},
+		"expiry 0 on reconnect": {"CONNECT v5 id=a expiry=0", "DISCONNECT"},
 		"DISCONNECT expiry 0":   {"CONNECT v5 id=a expiry=100", "DISCONNECT expiry=0"},
 		"clean start":           {"CONNECT v5 id=a clean"},
 	} {

@@ -50,9 +50,9 @@ func (k *core) record(op journal.Op) {
 	}
 }
 
-// recordFor notes a change of s's state, if s outlives its connection.
+// recordFor notes a change of s's state, if the journal knows s.
 func (k *core) recordFor(s *sess, op journal.Op) {
-	if k.recording && s.expiry > 0 {
+	if k.recording && s.durable {
 		op.SID = uint64(s.h)
 		k.ops = append(k.ops, op)
 	}

@@ -99,6 +99,7 @@ func (r *recovery) place() {
 	for _, f := range r.order {
 		if f.s == nil {
 			f.s = f.k.newSession(f.id)
+			f.s.durable = true
 			if r.renamed == nil {
 				r.renamed = map[uint64]uint64{}
 			}
@@ -142,7 +143,7 @@ func (k *core) reserve(h route.Handle) {
 
 // restoreSession makes a session with the handle that it had.
 func (k *core) restoreSession(id string, h route.Handle) *sess {
-	s := &sess{id: id, h: h}
+	s := &sess{id: id, h: h, durable: true}
 	k.slots[h.Index()] = s
 	k.sessions[id] = s
 	k.stats.sessionsCreated++
@@ -277,6 +278,10 @@ func (k *core) resume() {
 	for _, r := range k.restored {
 		s := k.session(r.h)
 		if s == nil {
+			continue
+		}
+		if s.expiry == 0 { // it was to end with its connection, which the broker's end has ended
+			k.endSession(s)
 			continue
 		}
 		if r.online {

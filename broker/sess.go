@@ -25,6 +25,7 @@ type sess struct {
 	ids        uint16 // subscriptions with a wildcard and an identifier
 	levels     uint32 // of all subscriptions together
 	loading    bool   // stored messages are being fetched
+	durable    bool   // the journal knows it: it outlives its connection, or has outlived one
 }
 
 // sub is a subscription.

@@ -196,18 +196,11 @@ func (s *Stats) add(c *counters) {
 		s.MessagesIn[q] += c.messagesIn[q]
 		s.MessagesOut[q] += c.messagesOut[q]
 	}
-	for d := range c.dropped {
-		s.Dropped[d] += c.dropped[d]
-	}
 	s.BytesIn += c.bytesIn
 	s.BytesOut += c.bytesOut
 	s.PayloadIn += c.payloadIn
 	s.PayloadOut += c.payloadOut
-	s.Routed += c.routed
-	s.Delivered += c.delivered
-	s.Expired += c.expired
-	s.Inflight += c.inflight
-	s.Queued += c.queued
+	s.addCopies(c)
 	s.QueuedBytes += c.queuedBytes
 	s.ConnectionsOpened += c.connectionsOpened
 	s.Connections += int64(c.connectionsOpened - c.connectionsClosed)
@@ -241,10 +234,22 @@ func (s *Stats) add(c *counters) {
 	s.NotStored += c.notStored
 }
 
+// addCopies adds what Balance is about.
+func (s *Stats) addCopies(c *counters) {
+	s.Routed += c.routed
+	s.Delivered += c.delivered
+	s.Expired += c.expired
+	s.Inflight += c.inflight
+	s.Queued += c.queued
+	for d := range c.dropped {
+		s.Dropped[d] += c.dropped[d]
+	}
+}
+
 // Balance is what the law of conservation leaves unexplained of all copies; it is 0.
 func (s *Stats) Balance() int64 {
 	rest := int64(s.Routed) - int64(s.Delivered) - int64(s.Expired) - s.Inflight - s.Queued
-	for _, d := range Drops() {
+	for d := range drops {
 		if d.Copies() {
 			rest -= int64(s.Dropped[d])
 		}

@@ -114,7 +114,7 @@ func (k *core) subscribe(s *sess, f *packet.Subscription, subID uint32, verdict 
 	if f.RetainAsPublished {
 		opts |= route.RetainAsPublished
 	}
-	if k.recording && s.expiry > 0 {
+	if k.recording && s.durable {
 		opts |= route.Durable
 	}
 	if existed { // [MQTT-3.8.4-3]
