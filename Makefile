@@ -44,7 +44,7 @@ bench: ## run the benchmarks that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 sim: ## run SEEDS schedules of the simulation (10000)
-	go test -count=1 -timeout 0 ./internal/sim -seeds $(SEEDS)
+	go test -count=1 -timeout 0 -v ./internal/sim -run Schedule -seeds $(SEEDS) $(if $(SEED),-seed $(SEED)) $(if $(SCRIPT),-script $(abspath $(SCRIPT)))
 
 crash: ## kill the broker ROUNDS times (200) and compare what was promised with what came
 	go test -count=1 -timeout 0 -v ./test/crash -rounds $(ROUNDS)

@@ -9,6 +9,25 @@ import (
 	"github.com/wirebird/wirebird/internal/session"
 )
 
+// store keeps a broker's state over crashes. Nothing happens in it by itself.
+type store interface {
+	recoverable
+	// boot tells that a broker starts: what it reads comes at once.
+	boot(starting bool)
+	// commit makes up to n submissions durable, and answers loads; it reports whether
+	// there was anything to do.
+	commit(n int) bool
+	// crash forgets what is not durable.
+	crash() error
+	// fuse lets the power fail at an operation of the disk, from 1 on.
+	fuse(operation, percent, shards int)
+	// cut tells that the power has failed; shards are those of the next broker.
+	cut() bool
+	shards() int
+	backup() error
+	close()
+}
+
 // disk is a simulated journal.Journal: submissions become durable, and complete, one by
 // one and in order when the schedule says so. A crash forgets those that did not.
 type disk struct {
@@ -103,6 +122,9 @@ func (d *disk) commit(n int) bool {
 		}
 		s.done(nil)
 	}
+	if len(d.pending) > 0 { // a load reads what was submitted before it
+		return busy
+	}
 	loads := d.loads
 	d.loads = nil
 	for _, l := range loads {
@@ -116,7 +138,19 @@ func (d *disk) commit(n int) bool {
 }
 
 // crash forgets what is not durable.
-func (d *disk) crash() { d.pending, d.loads = nil, nil }
+func (d *disk) crash() error {
+	d.pending, d.loads = nil, nil
+	return nil
+}
+
+func (d *disk) boot(starting bool) { d.booting = starting }
+
+// The power never fails here, and there is nothing to back up.
+func (d *disk) fuse(int, int, int) {}
+func (d *disk) cut() bool          { return false }
+func (d *disk) shards() int        { return 1 }
+func (d *disk) backup() error      { return nil }
+func (d *disk) close()             {}
 
 func (r *records) apply(op *journal.Op) {
 	switch op.Kind {

@@ -2,4 +2,6 @@
 
 package sim
 
-const defaultSeeds = 2000
+const (
+	defaultSeeds = 1000
+)

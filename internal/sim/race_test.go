@@ -2,5 +2,8 @@
 
 package sim
 
-// defaultSeeds is less under the race detector: one goroutine has nothing to race with.
-const defaultSeeds = 100
+// The race detector makes a schedule ten times as slow, and has nothing to find in the
+// one goroutine of a run but what runs share.
+const (
+	defaultSeeds = 1000
+)

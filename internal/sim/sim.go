@@ -1,313 +1,423 @@
 // Package sim runs a broker and several clients in one goroutine, over a simulated
-// network and clock, through schedules that a seed decides: which bytes arrive where and
-// when, which connection breaks at which byte, who reads slowly, which shard turns next.
+// network, clock and journal, through scripts that a seed decides: which bytes arrive where
+// and when, which connection breaks at which byte, who reads slowly, which shard turns
+// next, when the broker crashes.
 //
-// It checks what must hold whatever the schedule: no acknowledged message is lost to a
-// persistent session, QoS 2 arrives once, messages of one publisher and topic arrive in
-// order, the Receive Maximum of each client is kept, a slow reader costs no more than its
-// buffer, and every copy of a message is accounted for at every instant. The same seed
-// always gives the same schedule, and the same bytes on every connection.
+// A model of MQTT delivery, the plainest that there is, is told what the broker has taken
+// and checks everything that clients get. The same script always leads to the same bytes
+// on every connection. A script that breaks a promise is made shorter while it still
+// does, and printed.
 package sim
 
 import (
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
-	"strings"
+	"io"
+	"slices"
 
 	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/script"
 	"github.com/wirebird/wirebird/internal/shard"
+	"github.com/wirebird/wirebird/packet"
 )
 
 // Result is what a run did.
 type Result struct {
-	Steps     int
-	Published int
-	Delivered int
-	Cuts      int
-	Crashes   int
-	Trace     uint64 // hash of all bytes in their order, both directions
+	Published, Delivered, Cuts, Crashes, PowerCuts, Wills, Expired, Dropped, Redistributed int
+
+	Trace uint64 // hash of all bytes in their order, both directions
 }
 
+func (r *Result) add(o Result) {
+	for _, f := range []struct{ to, from *int }{
+		{&r.Published, &o.Published}, {&r.Delivered, &o.Delivered}, {&r.Cuts, &o.Cuts}, {&r.Crashes, &o.Crashes},
+		{&r.PowerCuts, &o.PowerCuts}, {&r.Wills, &o.Wills}, {&r.Expired, &o.Expired}, {&r.Dropped, &o.Dropped},
+		{&r.Redistributed, &o.Redistributed},
+	} {
+		*f.to += *f.from
+	}
+}
+
+// Failure is a broken promise.
+type Failure struct {
+	Promise Promise
+	Text    string
+	Step    int // of the script, from 1; 0 is after its end
+}
+
+func (f *Failure) Error() string { return fmt.Sprintf("%s: %s", f.Promise, f.Text) }
+
 const (
-	steps      = 1500
-	settleMost = 200_000
+	settleMost = 20_000
 	outbound   = 1 << 10 // the broker's OutboundBuffer: small, so that schedules reach it
 	packetMost = 1 << 10
 )
 
 // world is one run.
 type world struct {
-	rng     *rand.Rand
 	now     int64
+	script  *Script
 	b       *broker.Broker
 	loops   []*shard.Loop
-	clients []*client
-	books   *ledger
-	disk    *disk // nil when state is in memory only
+	clients map[string]*client
+	names   []string // of clients
+	links   map[string]*link
+	order   []*link
+	ghosts  []*link // that no client reads any more
+	model   *model
+	store   store // nil when state is in memory only
+	bend    *bend // breaks things, to see whether the model notices
+	failed  *Failure
+	step    int
 	log     []string
+	loud    bool
+	randoms uint64
 	trace   interface {
-		Write([]byte) (int, error)
+		io.Writer
 		Sum64() uint64
 	}
 	res Result
 }
 
-// Run plays the schedule of seed. The error tells which promise was broken and how the
-// run came to it.
-func Run(seed uint64) (Result, error) {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: 1_700_000_000e9, books: newLedger(), trace: fnv.New64a()}
-	if err := w.build(); err != nil {
-		return Result{}, err
+// Play runs a script. The error is a *Failure that tells which promise was broken.
+func Play(s *Script) (Result, error) {
+	return newWorld(s).run()
+}
+
+func newWorld(s *Script) *world {
+	w := &world{
+		script: s, now: (1_700_000_000e9/tick + 1) * tick, clients: map[string]*client{}, links: map[string]*link{}, trace: fnv.New64a(),
 	}
-	err := w.play()
+	w.model = newModel(w.fail)
+	w.model.limited = s.World.Queue > 0
+	return w
+}
+
+func (w *world) run() (Result, error) {
+	switch w.script.World.Store {
+	case Memory:
+	default:
+		w.store = newDisk()
+	}
+	w.play()
+	if w.store != nil {
+		w.store.close()
+	}
 	w.res.Trace = w.trace.Sum64()
-	if err != nil {
-		tail := w.log[max(0, len(w.log)-40):]
-		err = fmt.Errorf("seed %d, step %d: %w\nlast steps:\n  %s", seed, w.res.Steps, err, strings.Join(tail, "\n  "))
+	if w.failed != nil {
+		return w.res, w.failed
 	}
-	return w.res, err
+	return w.res, nil
 }
 
-func (w *world) build() error {
-	if w.rng.IntN(2) == 0 {
-		w.disk = newDisk()
+func (w *world) fail(p Promise, format string, args ...any) {
+	if w.failed == nil {
+		w.failed = &Failure{p, fmt.Sprintf(format, args...), w.step}
+		w.say("# %s", w.failed)
 	}
-	if err := w.boot(); err != nil {
-		return err
-	}
-	for i := range 3 + w.rng.IntN(5) {
-		w.clients = append(w.clients, newClient(w, i))
-	}
-	return nil
 }
 
-// boot starts a broker, with what the journal holds.
-func (w *world) boot() error {
+func (w *world) say(format string, args ...any) {
+	if w.loud {
+		w.log = append(w.log, fmt.Sprintf(format, args...))
+	}
+}
+
+// describe is a packet in the language of scripts.
+func describe(p packet.Packet) string { return script.Format(p) }
+
+// boot starts a broker with what the store holds.
+func (w *world) boot(shards int) {
+	t := w.script.World
 	o := broker.Options{
-		Shards: 1 + w.rng.IntN(3),
+		Shards: max(1, shards),
 		Clock:  func() int64 { return w.now },
-		Random: w.rng.Uint64,
-		Limits: broker.Limits{OutboundBuffer: outbound, MaxPacketSize: packetMost, MaxInflight: 1 + w.rng.IntN(20)},
+		Random: func() uint64 { w.randoms++; return w.randoms },
+		Limits: broker.Limits{
+			OutboundBuffer: outbound, MaxPacketSize: packetMost, MaxInflight: t.Inflight, ReceiveMaximum: t.ReceiveMax,
+			TopicAliasMaximum: t.Aliases, MaxQueuedMessages: t.Queue, DropOldest: t.DropOldest,
+		},
+		Hooks: broker.Hooks{
+			Connect: func(r *broker.ConnectRequest) (v broker.Verdict) { w.taking(r.Remote, packet.CONNECT); return v },
+			Subscribe: func(r *broker.SubscribeRequest) (v broker.Verdict) {
+				w.taking(r.Remote, packet.SUBSCRIBE)
+				return v
+			},
+			Publish: w.onPublish,
+		},
 	}
-	if w.disk != nil {
-		o.Journal = w.disk
+	w.model.shards = o.Shards
+	if w.store != nil {
+		o.Journal = &watch{w.store, w.model, o.Shards}
+		w.store.boot(true)
+		defer w.store.boot(false)
 	}
 	var err error
-	if w.b, err = broker.New(o); err != nil {
-		return err
+	if w.b, err = broker.New(o); err == nil {
+		_, err = w.b.Recover()
 	}
-	if w.disk != nil {
-		w.disk.booting = true
-		defer func() { w.disk.booting = false }()
-	}
-	if _, err := w.b.Recover(); err != nil {
-		return err
+	if err != nil {
+		w.fail(Recoverable, "%v", err)
+		return
 	}
 	w.loops = w.b.Manual()
-	return nil
+	w.turnAll()
 }
 
-// crash ends the broker at this instant: what the journal has not is lost, and so is
-// what is under way on the network. The next one may have another number of shards.
-func (w *world) crash() error {
-	w.note("the broker crashes, %d submissions are lost", len(w.disk.pending))
+func (w *world) onPublish(r *broker.PublishRequest) (v broker.Verdict) {
+	if r.Will {
+		return v
+	}
+	w.taking(r.Remote, packet.PUBLISH)
+	w.res.Published++
+	if w.bend != nil {
+		w.bend.publish(r)
+	}
+	return v
+}
+
+// crash ends the broker at this instant: what the store has not is lost, and so is what
+// is under way on the network.
+func (w *world) crash(shards int) {
+	if w.store == nil || w.failed != nil {
+		return
+	}
 	w.res.Crashes++
-	w.disk.crash()
-	for _, c := range w.clients {
-		if c.link != nil {
+	w.count()
+	w.model.crash()
+	for _, name := range w.names {
+		if c := w.clients[name]; c.link != nil {
 			c.lost()
 		}
 	}
-	w.books.crashes++
-	return w.boot()
+	w.links, w.order, w.ghosts = map[string]*link{}, nil, nil
+	if err := w.store.crash(); err != nil {
+		w.fail(Recoverable, "%v", err)
+		return
+	}
+	w.boot(shards)
 }
 
-// play is the run: all subscribe, then chaos, then everything heals and the books are
-// balanced.
-func (w *world) play() error {
-	for _, c := range w.clients {
-		c.connect()
+// count adds up what the broker has dropped before its figures are gone.
+func (w *world) count() {
+	s := w.b.StatsNow()
+	if rest := s.Balance(); rest != 0 {
+		w.fail(Balanced, "%d copies of %d are neither delivered, waiting nor dropped", rest, s.Routed)
 	}
-	if err := w.settle(); err != nil {
-		return fmt.Errorf("at the start: %w", err)
+	for _, d := range []broker.Drop{broker.DropSlowConsumer, broker.DropQueueFull, broker.DropTooLarge} {
+		w.model.allow += int(s.Dropped[d])
+		w.res.Dropped += int(s.Dropped[d])
 	}
-	for w.res.Steps < steps {
-		w.res.Steps++
-		if err := w.step(); err != nil {
-			return err
-		}
-		if err := w.check(); err != nil {
-			return err
-		}
+	if n := s.Dropped[broker.DropUnreadable]; n > 0 {
+		w.fail(Durable, "%d stored messages cannot be read", n)
 	}
-	for _, c := range w.clients {
-		c.heal()
-	}
-	if err := w.settle(); err != nil {
-		return fmt.Errorf("while healing: %w", err)
-	}
-	return w.books.settled(w)
+	w.res.Wills += int(s.Wills)
+	w.res.Expired += int(s.Expired)
+	w.res.Redistributed += int(s.Redistributed)
 }
 
-func (w *world) note(format string, args ...any) {
-	w.log = append(w.log, fmt.Sprintf(format, args...))
-}
-
-// step does one random thing.
-func (w *world) step() error {
-	c := w.clients[w.rng.IntN(len(w.clients))]
-	if w.disk != nil {
-		if w.rng.IntN(3) == 0 {
-			w.disk.commit(1 + w.rng.IntN(4))
+func (w *world) play() {
+	w.model.now = w.now
+	w.boot(w.script.World.Shards)
+	for i := range w.script.Steps {
+		w.step = i + 1
+		w.say("%s", w.script.Steps[i].String())
+		w.do(&w.script.Steps[i])
+		w.check()
+		if w.failed != nil {
+			return
 		}
-		if w.rng.IntN(300) == 0 {
-			return w.crash()
+		if w.store != nil && w.store.cut() {
+			w.res.PowerCuts++
+			w.say("# the power fails")
+			w.crash(w.store.shards())
 		}
 	}
-	switch n := w.rng.IntN(100); {
-	case n < 30:
-		w.toBroker(c, 1+w.rng.IntN(200))
-	case n < 60:
-		w.toClient(c, 1+w.rng.IntN(300))
-	case n < 70:
-		w.turn(w.rng.IntN(len(w.loops)))
-	case n < 85:
-		c.publish()
-	case n < 90:
-		c.acknowledge(1 + w.rng.IntN(4))
-	case n < 92:
-		c.slow = !c.slow
-		w.note("%s slow=%v", c.id, c.slow)
-	case n < 95:
-		if c.link == nil {
-			c.connect()
+	w.step = 0
+	w.heal()
+	w.settle()
+	if w.failed == nil {
+		w.balance()
+	}
+}
+
+// do does one step.
+func (w *world) do(s *Step) {
+	c := w.clients[s.Client]
+	if c == nil && s.Client != "" {
+		c = newClient(w, s.Client)
+		w.clients[s.Client] = c
+		w.names = append(w.names, s.Client)
+		slices.Sort(w.names)
+	}
+	switch s.Verb {
+	case Send:
+		c.do(s.Packet)
+	case Network:
+		c.loop, c.room = s.A, s.B
+	case Up:
+		if c.link != nil {
+			w.feed(c.link, s.A)
 		}
-	case n < 97:
-		if w.rng.IntN(2) == 0 {
-			c.cut()
-		} else {
-			c.leave()
+	case Down:
+		c.read(s.A)
+	case Ghost:
+		for _, k := range slices.Clone(w.ghosts) {
+			if k.c == c {
+				w.feed(k, s.A)
+			}
 		}
+	case Ack:
+		c.acknowledge(s.A)
+	case Slow, Fast:
+		c.slow = s.Verb == Slow
+	case Cut:
+		c.cut(s.A, s.B)
 	default:
-		w.now += int64(w.rng.IntN(300)) * 1e6
+		w.doBroker(s)
 	}
-	return nil
+}
+
+func (w *world) doBroker(s *Step) {
+	switch s.Verb {
+	case Turn:
+		w.turn(s.A % len(w.loops))
+	case Clock:
+		w.now += int64(s.A) * tick
+		w.model.now = w.now
+	case Commit:
+		if w.store != nil {
+			w.store.commit(s.A)
+		}
+	case Crash:
+		w.crash(s.A)
+	case Power:
+		if w.store != nil {
+			w.store.fuse(s.A, s.B, s.C)
+		}
+	case Backup:
+		if w.store != nil {
+			if err := w.store.backup(); err != nil {
+				w.fail(Recoverable, "%v", err)
+			}
+		}
+	}
 }
 
 // turn runs one shard's turn.
 func (w *world) turn(i int) bool {
 	l := w.loops[i]
 	l.Begin(w.now)
-	return l.End()
+	return w.end(l)
 }
 
-// toBroker lets n bytes of c's arrive.
-func (w *world) toBroker(c *client, n int) bool {
-	k := c.link
-	if k == nil || len(k.up) == 0 || k.conn.Moving() || k.conn.Paused() {
-		return false
+func (w *world) turnAll() (busy bool) {
+	for i := range w.loops {
+		busy = w.turn(i) || w.loops[i].HasMail() || busy
 	}
-	n = min(n, len(k.up))
-	l := k.conn.Loop()
-	_, _ = w.trace.Write(k.up[:n])
-	l.Begin(w.now)
-	l.Feed(k.conn, k.up[:n])
-	k.up = k.up[n:]
-	l.End()
-	return true
+	return busy
 }
 
-// toClient lets n bytes of the broker's arrive at c.
-func (w *world) toClient(c *client, n int) bool {
-	k := c.link
-	if k == nil || c.slow || len(k.down) == 0 && !k.shut {
-		return false
+// end ends a turn, of which the model hears.
+func (w *world) end(l *shard.Loop) bool {
+	more := l.End()
+	w.sweepOthers(nil)
+	w.model.timers(l.ID())
+	return more
+}
+
+func (w *world) drop(k *link) {
+	delete(w.links, k.name)
+	is := func(o *link) bool { return o == k }
+	w.order = slices.DeleteFunc(w.order, is)
+	w.ghosts = slices.DeleteFunc(w.ghosts, is)
+}
+
+// heal makes all clients such that want to finish.
+func (w *world) heal() {
+	for _, k := range slices.Clone(w.ghosts) {
+		w.hangup(k, io.EOF)
 	}
-	if len(k.down) == 0 {
-		w.note("%s closed by the broker", c.id)
-		c.lost()
-		return true
+	for _, name := range w.names {
+		c := w.clients[name]
+		c.slow = false
+		if c.last != nil && c.link == nil {
+			again := *c.last
+			again.CleanStart, again.Will, again.KeepAlive = len(again.ClientID) == 0, nil, 0
+			c.connect(&again)
+		}
 	}
-	n = min(n, len(k.down))
-	_, _ = w.trace.Write(k.down[:n])
-	got := k.down[:n]
-	k.down = k.down[n:]
-	if k.full && !k.conn.Moving() {
-		k.full = false
-		l := k.conn.Loop()
-		l.Begin(w.now)
-		l.Writable(k.conn)
-		l.End()
-	}
-	c.receive(got)
-	return true
 }
 
 // settle lets everything arrive until nothing is under way.
-func (w *world) settle() error {
+func (w *world) settle() {
 	for range settleMost {
-		busy := w.disk != nil && w.disk.commit(1<<20)
-		for i := range w.loops {
-			busy = w.turn(i) || w.loops[i].HasMail() || busy
-		}
-		for _, c := range w.clients {
-			busy = w.toBroker(c, 1<<20) || busy
-			busy = w.toClient(c, 1<<20) || busy
+		busy := w.store != nil && w.store.commit(1<<20)
+		busy = w.turnAll() || busy
+		for _, name := range w.names {
+			c := w.clients[name]
+			if c.link != nil {
+				busy = w.feed(c.link, 1<<20) || busy
+			}
+			busy = c.read(1<<20) || busy
 			busy = c.acknowledge(1<<20) || busy
-			if c.link == nil && c.wants {
-				c.connect()
+			if c.link == nil && c.last != nil {
+				w.heal()
 				busy = true
 			}
 		}
-		if err := w.check(); err != nil {
-			return err
+		w.check()
+		if w.failed != nil {
+			return
 		}
-		if !busy {
-			return nil
+		if w.store != nil && w.store.cut() { // a fuse that is still burning
+			w.res.PowerCuts++
+			w.crash(w.store.shards())
+			w.heal()
+			busy = true
+		}
+		if !busy && (w.store == nil || !w.store.commit(1<<20)) {
+			return
 		}
 	}
-	return fmt.Errorf("no rest after %d rounds", settleMost)
+	w.fail(Settles, "no rest after %d rounds", settleMost)
+}
+
+// balance checks, when nothing is under way, that nothing is missing.
+func (w *world) balance() {
+	w.count()
+	list, whose := w.model.missing()
+	if n := len(list) - w.model.allow; n > 0 {
+		at := len(list) - 1
+		promise := Delivered
+		if list[at].key != "" {
+			promise = OneMember
+		} else if len(list[at].m.topic) > 2 && list[at].m.topic[:2] == "w/" {
+			promise = WillKept
+		}
+		w.fail(promise, "%s never gets %v; %d copies are missing and %d were dropped", whose[at], list[at].m, len(list), w.model.allow)
+	}
+	for _, name := range w.names {
+		if c := w.clients[name]; !c.out.Idle() {
+			if k := c.link; k != nil {
+				w.say("%s up=%v moving=%v paused=%v closed=%v pending=%d up=%d down=%d sent=%d ended=%v shut=%v", k.name, k.up, k.conn.Moving(), k.conn.Paused(), k.conn.Closed(), k.conn.Pending(), len(k.toBroker), len(k.toClient), len(k.sent), k.ended, k.shut)
+			}
+			w.fail(Delivered, "%s: %d messages still on their way to the broker", name, c.out.Inflight()+c.out.Queued())
+		}
+	}
 }
 
 // check looks at what must hold at every instant.
-func (w *world) check() error {
-	s := w.b.StatsNow()
-	if rest := s.Balance(); rest != 0 {
-		return fmt.Errorf("%d copies of %d are neither delivered, waiting nor dropped", rest, s.Routed)
+func (w *world) check() {
+	if w.failed != nil {
+		return
 	}
-	if w.books.broken != nil {
-		return w.books.broken
+	if rest := w.b.BalanceNow(); rest != 0 {
+		w.fail(Balanced, "%d copies are neither delivered, waiting nor dropped", rest)
 	}
-	for _, c := range w.clients {
-		if c.link != nil && !c.link.conn.Moving() && c.link.conn.Pending() > outbound+2*packetMost {
-			return fmt.Errorf("%s: %d bytes wait for a slow reader", c.id, c.link.conn.Pending())
+	for _, k := range w.order {
+		if !k.conn.Moving() && k.conn.Pending() > outbound+2*packetMost {
+			w.fail(Bounded, "%s: %d bytes wait for a slow reader", k.name, k.conn.Pending())
 		}
 	}
-	return nil
 }
-
-// link is a simulated network connection.
-type link struct {
-	w    *world
-	conn *shard.Conn
-	up   []byte // on the way to the broker
-	down []byte // on the way to the client
-	room int    // what the network holds towards the client
-	full bool   // the broker waits for Writable
-	shut bool   // the broker has ended its side
-}
-
-// Write takes what the network has room for.
-func (k *link) Write(b []byte) (int, error) {
-	n := max(0, min(len(b), k.room-len(k.down)))
-	k.down = append(k.down, b[:n]...)
-	k.full = n < len(b)
-	return n, nil
-}
-
-// Shutdown ends the broker's side.
-func (k *link) Shutdown() { k.shut = true }
-
-// Close ends both.
-func (k *link) Close() { k.shut = true }

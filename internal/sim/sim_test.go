@@ -2,41 +2,100 @@ package sim
 
 import (
 	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 var (
-	seeds = flag.Uint64("seeds", defaultSeeds, "how many schedules to run")
-	seed  = flag.Uint64("seed", 0, "run this one schedule only")
+	seeds  = flag.Uint64("seeds", defaultSeeds, "how many schedules to run")
+	seed   = flag.Uint64("seed", 0, "run this one schedule only")
+	replay = flag.String("script", "", "run the script in this file only")
 )
 
-func TestPromisesHoldInEverySchedule(t *testing.T) {
-	first, last := uint64(1), *seeds
-	if *seed != 0 {
-		first, last = *seed, *seed
+func playErr(s *Script) error { _, err := Play(s); return err }
+
+// sweep plays the seeds from 1 to last on all processors, and stops at the first failures.
+func sweep(t *testing.T, last uint64, plan Plan) (total Result) {
+	t.Helper()
+	var next, done atomic.Uint64
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for s := next.Add(1); s <= last && !t.Failed(); s = next.Add(1) {
+				script := New(s, plan)
+				r, err := Play(script)
+				mu.Lock()
+				total.add(r)
+				if err != nil {
+					report(t, s, script, err, plan)
+				}
+				mu.Unlock()
+				if n := done.Add(1); n%1000 == 0 && testing.Verbose() {
+					fmt.Printf("%d of %d schedules, %v\n", n, last, time.Since(start).Round(time.Second))
+				}
+			}
+		})
 	}
-	var total Result
-	for s := first; s <= last; s++ {
-		r, err := Run(s)
-		if err != nil {
-			t.Fatalf("%v\nreplay: go test ./internal/sim -seed %d", err, s)
-		}
-		total.Published += r.Published
-		total.Delivered += r.Delivered
-		total.Cuts += r.Cuts
-	}
-	t.Logf("%d schedules: %d messages published, %d delivered, %d connections cut", last-first+1, total.Published, total.Delivered, total.Cuts)
-	if *seed == 0 && (total.Delivered < total.Published/2 || total.Cuts == 0) {
-		t.Error("the schedules do too little to mean anything")
-	}
+	wg.Wait()
+	t.Logf("%d schedules: %+v", done.Load(), total)
+	return total
 }
 
-func TestASeedReplaysExactly(t *testing.T) {
-	for s := uint64(1); s <= 50; s++ {
-		a, errA := Run(s)
-		b, errB := Run(s)
-		if a != b || (errA == nil) != (errB == nil) {
-			t.Fatalf("seed %d gave %+v and then %+v", s, a, b)
+// report shrinks a script that fails, and says how to play it again.
+func report(t *testing.T, seed uint64, s *Script, err error, plan Plan) {
+	t.Helper()
+	small := Shrink(s, playErr)
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("wirebird-sim-%d.txt", seed))
+	text := Tell(small)
+	if e := os.WriteFile(file, []byte(text), 0o644); e != nil {
+		t.Error(e)
+	}
+	again := ""
+	if plan.Power {
+		again = " POWER=1"
+	}
+	t.Errorf("seed %d: %v\n%d steps of %d are enough:\n\n%s\nreplay: make sim SCRIPT=%s\nthe whole schedule: make sim SEED=%d%s",
+		seed, err, len(small.Steps), len(s.Steps), text, file, seed, again)
+}
+
+func TestPromisesHoldInEverySchedule(t *testing.T) {
+	switch {
+	case *replay != "":
+		text, err := os.ReadFile(*replay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Parse(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Play(s); err != nil {
+			t.Errorf("%s\n%v", Tell(s), err)
+		}
+	case *seed != 0:
+		plan := Plan{}
+		s := New(*seed, plan)
+		if _, err := Play(s); err != nil {
+			report(t, *seed, s, err, plan)
+		}
+	case *seeds > 0:
+		total := sweep(t, *seeds, Plan{})
+		if *seeds < 100 {
+			return
+		}
+		for what, n := range map[string]int{"deliveries": total.Delivered, "cuts": total.Cuts, "crashes": total.Crashes,
+			"wills": total.Wills, "expiries": total.Expired, "redistributions": total.Redistributed} {
+			if n == 0 {
+				t.Errorf("the schedules do too little to mean anything: no %s", what)
+			}
 		}
 	}
 }

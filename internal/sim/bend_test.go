@@ -1,0 +1,93 @@
+package sim
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/packet"
+)
+
+// down breaks the n-th PUBLISH that fits.
+func down(fits func(*packet.Publish) bool, change func(*packet.Publish) []packet.Packet) func() *bend {
+	return func() *bend {
+		n := 0
+		return &bend{toClient: func(_ *client, p packet.Packet) []packet.Packet {
+			if q, ok := p.(*packet.Publish); ok && fits(q) {
+				if n++; n == 3 {
+					return change(q)
+				}
+			}
+			return []packet.Packet{p}
+		}}
+	}
+}
+
+// A model that cannot see a broken promise proves nothing.
+func TestTheModelSeesWhatIsBroken(t *testing.T) {
+	any := func(*packet.Publish) bool { return true }
+	for name, bent := range map[string]func() *bend{
+		"flipped RETAIN": down(any, func(p *packet.Publish) []packet.Packet { p.Retain = !p.Retain; return []packet.Packet{p} }),
+		"other payload":  down(any, func(p *packet.Publish) []packet.Packet { p.Payload = []byte("x"); return []packet.Packet{p} }),
+		"twice at QoS 0": down(func(p *packet.Publish) bool { return p.QoS == 0 && len(p.Topic) > 0 }, func(p *packet.Publish) []packet.Packet { return []packet.Packet{p, p} }),
+		"lost above QoS 0": func() *bend {
+			return &bend{toClient: func(_ *client, p packet.Packet) []packet.Packet {
+				if q, ok := p.(*packet.Publish); ok && q.QoS > 0 {
+					return nil
+				}
+				return []packet.Packet{p}
+			}}
+		},
+		"changed by the broker": func() *bend {
+			return &bend{taken: func(r *broker.PublishRequest) { r.Payload = append([]byte("x"), r.Payload...) }}
+		},
+		"a lost SUBSCRIBE": func() *bend {
+			return &bend{toBroker: func(_ *client, p packet.Packet) []packet.Packet {
+				if q, ok := p.(*packet.Subscribe); ok {
+					r := packet.Clone(q).(*packet.Subscribe)
+					for i := range r.Filters {
+						r.Filters[i].Filter = []byte("elsewhere")
+					}
+					return []packet.Packet{r}
+				}
+				return []packet.Packet{p}
+			}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play := func(s *Script) error {
+				w := newWorld(s)
+				w.bend = bent()
+				_, err := w.run()
+				return err
+			}
+			for seed := uint64(1); seed <= 20; seed++ {
+				s := New(seed, Plan{Store: Memory})
+				var f *Failure
+				if !errors.As(play(s), &f) {
+					continue
+				}
+				small := Shrink(s, play)
+				if len(small.Steps) > len(s.Steps)/5 {
+					t.Errorf("%d steps of %d are left", len(small.Steps), len(s.Steps))
+				}
+				again, err := Parse(small.String())
+				if err != nil || play(again) == nil {
+					t.Errorf("the script does not replay: %v", err)
+				}
+				return
+			}
+			t.Error("nothing was noticed in 20 schedules")
+		})
+	}
+}
+
+func TestASeedReplaysExactly(t *testing.T) {
+	for seed := uint64(1); seed <= 50; seed++ {
+		a, errA := Play(New(seed, Plan{}))
+		b, errB := Play(New(seed, Plan{}))
+		if a != b || (errA == nil) != (errB == nil) {
+			t.Fatalf("seed %d gave %+v and then %+v", seed, a, b)
+		}
+	}
+}
