@@ -19,13 +19,6 @@ type store interface {
 	commit(n int) bool
 	// crash forgets what is not durable.
 	crash() error
-	// fuse lets the power fail at an operation of the disk, from 1 on.
-	fuse(operation, percent, shards int)
-	// cut tells that the power has failed; shards are those of the next broker.
-	cut() bool
-	shards() int
-	backup() error
-	close()
 }
 
 // disk is a simulated journal.Journal: submissions become durable, and complete, one by
@@ -144,13 +137,6 @@ func (d *disk) crash() error {
 }
 
 func (d *disk) boot(starting bool) { d.booting = starting }
-
-// The power never fails here, and there is nothing to back up.
-func (d *disk) fuse(int, int, int) {}
-func (d *disk) cut() bool          { return false }
-func (d *disk) shards() int        { return 1 }
-func (d *disk) backup() error      { return nil }
-func (d *disk) close()             {}
 
 func (r *records) apply(op *journal.Op) {
 	switch op.Kind {

@@ -9,8 +9,7 @@ import (
 
 // Plan is what a seed is played with.
 type Plan struct {
-	Steps int  // 0 is 400
-	Power bool // the real journal over a simulated disk, whose power fails
+	Steps int // 0 is 400
 	Store Store
 }
 
@@ -27,7 +26,7 @@ type planner struct {
 // New makes the script of a seed.
 func New(seed uint64, plan Plan) *Script {
 	p := &planner{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), s: &Script{}}
-	p.world(plan, seed)
+	p.world(plan)
 	for i := range 3 + p.IntN(4) {
 		p.names = append(p.names, fmt.Sprintf("c%d", i))
 		p.versions = append(p.versions, []packet.Version{packet.V31, packet.V311, packet.V5, packet.V5}[p.IntN(4)])
@@ -51,14 +50,11 @@ func New(seed uint64, plan Plan) *Script {
 	return p.s
 }
 
-func (p *planner) world(plan Plan, seed uint64) {
+func (p *planner) world(plan Plan) {
 	w := &p.s.World
 	w.Store = plan.Store
 	if w.Store == "" {
 		w.Store = []Store{Memory, Model}[p.IntN(2)]
-		if plan.Power {
-			w.Store = Fsync
-		}
 	}
 	w.Shards = 1 + p.IntN(3)
 	w.Inflight = 1 + p.IntN(20)
@@ -69,10 +65,6 @@ func (p *planner) world(plan Plan, seed uint64) {
 	if p.IntN(5) == 0 {
 		w.Queue = 1 + p.IntN(8)
 		w.DropOldest = p.IntN(2) == 0
-	}
-	if w.Store.real() {
-		w.Seed = seed
-		w.Tables = p.IntN(4) == 0
 	}
 }
 
@@ -141,21 +133,9 @@ func (p *planner) step() {
 
 // disaster ends the broker, unless state is in memory only.
 func (p *planner) disaster() {
-	w := p.s.World
-	shards := 1 + p.IntN(3)
-	switch n := p.IntN(4); {
-	case w.Store == Memory:
-	case w.Store == Model:
-		if n < 2 {
-			p.add(Step{Verb: Crash, A: shards})
-		}
-	case n == 0:
+	shards, often := 1+p.IntN(3), p.IntN(4) < 2
+	if p.s.World.Store == Model && often {
 		p.add(Step{Verb: Crash, A: shards})
-	case n == 1:
-		p.add(Step{Verb: Power, A: 1 + p.IntN(60), B: p.IntN(101), C: shards})
-		p.add(Step{Verb: Backup})
-	default:
-		p.add(Step{Verb: Power, A: 1 + p.IntN(25), B: p.IntN(101), C: shards})
 	}
 }
 

@@ -27,23 +27,16 @@ type World struct {
 	Aliases    int // Limits.TopicAliasMaximum
 	Queue      int // Limits.MaxQueuedMessages
 	DropOldest bool
-	Tables     bool   // a small memtable: the database writes tables all the time
-	Seed       uint64 // of what a power cut leaves
 }
 
 // Store is where the broker's state is.
 type Store string
 
-// The stores. In those after Model the real journal runs over a simulated disk.
+// The stores. Model is a journal that is simulated itself.
 const (
 	Memory Store = "memory"
 	Model  Store = "model"
-	Fsync  Store = "fsync"
-	OS     Store = "os"
-	None   Store = "none"
 )
-
-func (s Store) real() bool { return s != Memory && s != Model }
 
 // Verb is what a Step does.
 type Verb string
@@ -63,8 +56,6 @@ const (
 	Commit  Verb = "commit"  // A submissions become durable
 	Clock   Verb = "clock"   // A ticks of 67 ms
 	Crash   Verb = "crash"   // the broker ends, the next has A shards
-	Power   Verb = "power"   // the power fails at the A-th operation of the disk from now; B percent survive; C shards next
-	Backup  Verb = "backup"  // of the data directory
 )
 
 // Step is one decision.
@@ -95,7 +86,7 @@ func (s Step) String() string {
 // operands is how many numbers a verb takes.
 var operands = map[Verb]int{
 	Network: 2, Up: 1, Down: 1, Ghost: 1, Ack: 1, Slow: 0, Fast: 0, Cut: 2,
-	Turn: 1, Commit: 1, Clock: 1, Crash: 1, Power: 3, Backup: 0,
+	Turn: 1, Commit: 1, Clock: 1, Crash: 1,
 }
 
 // String is the script as Parse reads it.
@@ -115,14 +106,8 @@ func (w World) String() string {
 			words = append(words, fmt.Sprintf("%s=%d", f.name, *f.n))
 		}
 	}
-	if w.Seed != 0 {
-		words = append(words, fmt.Sprintf("seed=%d", w.Seed))
-	}
 	if w.DropOldest {
 		words = append(words, "drop-oldest")
-	}
-	if w.Tables {
-		words = append(words, "tables")
 	}
 	return strings.Join(words, " ")
 }
@@ -202,15 +187,11 @@ func (w *World) parse(words []string) (err error) {
 			*fields[at].n, err = strconv.Atoi(value)
 		case key == "store":
 			w.Store = Store(value)
-			if !slices.Contains([]Store{Memory, Model, Fsync, OS, None}, w.Store) {
+			if !slices.Contains([]Store{Memory, Model}, w.Store) {
 				err = fmt.Errorf("no store %q", value)
 			}
-		case key == "seed":
-			w.Seed, err = strconv.ParseUint(value, 10, 64)
 		case word == "drop-oldest":
 			w.DropOldest = true
-		case word == "tables":
-			w.Tables = true
 		default:
 			err = fmt.Errorf("%q: unknown", word)
 		}

@@ -91,7 +91,7 @@ func (h *shrinker) world() {
 		}
 	}
 	w := h.best.World
-	w.DropOldest, w.Tables = false, false
+	w.DropOldest = false
 	h.try(&Script{w, h.best.Steps})
 	w = h.best.World
 	w.Store = Memory

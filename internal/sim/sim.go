@@ -23,7 +23,7 @@ import (
 
 // Result is what a run did.
 type Result struct {
-	Published, Delivered, Cuts, Crashes, PowerCuts, Wills, Expired, Dropped, Redistributed int
+	Published, Delivered, Cuts, Crashes, Wills, Expired, Dropped, Redistributed int
 
 	Trace uint64 // hash of all bytes in their order, both directions
 }
@@ -31,7 +31,7 @@ type Result struct {
 func (r *Result) add(o Result) {
 	for _, f := range []struct{ to, from *int }{
 		{&r.Published, &o.Published}, {&r.Delivered, &o.Delivered}, {&r.Cuts, &o.Cuts}, {&r.Crashes, &o.Crashes},
-		{&r.PowerCuts, &o.PowerCuts}, {&r.Wills, &o.Wills}, {&r.Expired, &o.Expired}, {&r.Dropped, &o.Dropped},
+		{&r.Wills, &o.Wills}, {&r.Expired, &o.Expired}, {&r.Dropped, &o.Dropped},
 		{&r.Redistributed, &o.Redistributed},
 	} {
 		*f.to += *f.from
@@ -94,15 +94,10 @@ func newWorld(s *Script) *world {
 }
 
 func (w *world) run() (Result, error) {
-	switch w.script.World.Store {
-	case Memory:
-	default:
+	if w.script.World.Store == Model {
 		w.store = newDisk()
 	}
 	w.play()
-	if w.store != nil {
-		w.store.close()
-	}
 	w.res.Trace = w.trace.Sum64()
 	if w.failed != nil {
 		return w.res, w.failed
@@ -227,11 +222,6 @@ func (w *world) play() {
 		if w.failed != nil {
 			return
 		}
-		if w.store != nil && w.store.cut() {
-			w.res.PowerCuts++
-			w.say("# the power fails")
-			w.crash(w.store.shards())
-		}
 	}
 	w.step = 0
 	w.heal()
@@ -291,16 +281,6 @@ func (w *world) doBroker(s *Step) {
 		}
 	case Crash:
 		w.crash(s.A)
-	case Power:
-		if w.store != nil {
-			w.store.fuse(s.A, s.B, s.C)
-		}
-	case Backup:
-		if w.store != nil {
-			if err := w.store.backup(); err != nil {
-				w.fail(Recoverable, "%v", err)
-			}
-		}
 	}
 }
 
@@ -369,12 +349,6 @@ func (w *world) settle() {
 		w.check()
 		if w.failed != nil {
 			return
-		}
-		if w.store != nil && w.store.cut() { // a fuse that is still burning
-			w.res.PowerCuts++
-			w.crash(w.store.shards())
-			w.heal()
-			busy = true
 		}
 		if !busy && (w.store == nil || !w.store.commit(1<<20)) {
 			return

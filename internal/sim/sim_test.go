@@ -35,7 +35,7 @@ func sweep(t *testing.T, last uint64, plan Plan) (total Result) {
 				mu.Lock()
 				total.add(r)
 				if err != nil {
-					report(t, s, script, err, plan)
+					report(t, s, script, err)
 				}
 				mu.Unlock()
 				if n := done.Add(1); n%1000 == 0 && testing.Verbose() {
@@ -50,7 +50,7 @@ func sweep(t *testing.T, last uint64, plan Plan) (total Result) {
 }
 
 // report shrinks a script that fails, and says how to play it again.
-func report(t *testing.T, seed uint64, s *Script, err error, plan Plan) {
+func report(t *testing.T, seed uint64, s *Script, err error) {
 	t.Helper()
 	small := Shrink(s, playErr)
 	file := filepath.Join(os.TempDir(), fmt.Sprintf("wirebird-sim-%d.txt", seed))
@@ -58,12 +58,8 @@ func report(t *testing.T, seed uint64, s *Script, err error, plan Plan) {
 	if e := os.WriteFile(file, []byte(text), 0o644); e != nil {
 		t.Error(e)
 	}
-	again := ""
-	if plan.Power {
-		again = " POWER=1"
-	}
-	t.Errorf("seed %d: %v\n%d steps of %d are enough:\n\n%s\nreplay: make sim SCRIPT=%s\nthe whole schedule: make sim SEED=%d%s",
-		seed, err, len(small.Steps), len(s.Steps), text, file, seed, again)
+	t.Errorf("seed %d: %v\n%d steps of %d are enough:\n\n%s\nreplay: make sim SCRIPT=%s\nthe whole schedule: make sim SEED=%d",
+		seed, err, len(small.Steps), len(s.Steps), text, file, seed)
 }
 
 func TestPromisesHoldInEverySchedule(t *testing.T) {
@@ -84,7 +80,7 @@ func TestPromisesHoldInEverySchedule(t *testing.T) {
 		plan := Plan{}
 		s := New(*seed, plan)
 		if _, err := Play(s); err != nil {
-			report(t, *seed, s, err, plan)
+			report(t, *seed, s, err)
 		}
 	case *seeds > 0:
 		total := sweep(t, *seeds, Plan{})
