@@ -18,7 +18,7 @@ var floors = map[string]int{
 	"packet": 0, "topic": 0,
 	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1,
 	"internal/journal": 2, // its operations carry session's entries
-	"internal/auth":    2, "client": 2,
+	"internal/auth":    2, "client": 2, "internal/load": 2,
 	"broker": 3, "internal/bench": 3,
 	"internal/metrics": 4,
 	"internal/config":  5,
@@ -33,12 +33,14 @@ const testFloor = 100
 // outside lists, for modules that one package wraps, the only package that may import
 // them. Leaving the module then touches one package.
 var outside = map[string]string{
-	"golang.org/x/sys/":                   "internal/shard internal/server",
+	"golang.org/x/sys/":                   "internal/shard internal/server internal/load",
 	"golang.org/x/crypto/":                "internal/auth",
 	"github.com/pires/go-proxyproto":      "internal/transport",
 	"github.com/coder/websocket":          "client",
 	"github.com/cockroachdb/pebble/v2":    "internal/journal",
 	"github.com/goccy/go-yaml":            "internal/config",
+	"github.com/HdrHistogram/":            "internal/load internal/bench",
+	"github.com/guptarohit/asciigraph":    "internal/bench",
 	"github.com/spf13/":                   "internal/cli internal/config",
 	"github.com/lmittmann/tint":           "internal/server",
 	"github.com/prometheus/client_golang": "internal/metrics internal/server",
