@@ -7,7 +7,7 @@ BENCH  ?= .
 
 PORTABLE := -tags wirebird_goroutine
 
-.PHONY: help build run test test-deps check cross test-goroutine fuzz bench sim crash
+.PHONY: help build run test test-deps check cross test-goroutine fuzz bench microbench sim crash
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,10 @@ test-goroutine: ## test the broker on the portable driver
 fuzz: ## run each fuzz target for TIME (1m)
 	scripts/fuzz.sh $(TIME)
 
-bench: ## run the benchmarks that match BENCH (all)
+bench: build test-deps ## the whole table: Wirebird against Debian's mosquitto, as ratios, in under 10 minutes
+	bin/wirebird bench suite $(ARGS)
+
+microbench: ## run the Go benchmarks that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 sim: ## run SEEDS schedules of the simulation (10000)

@@ -20,12 +20,13 @@ var floors = map[string]int{
 	"internal/journal": 2, // its operations carry session's entries
 	"internal/auth":    2, "client": 2, "internal/load": 2,
 	"broker": 3, "internal/bench": 3,
-	"internal/metrics": 4,
-	"internal/config":  5,
-	"internal/server":  6,
-	"internal/cli":     7,
-	"cmd/wirebird":     8,
-	"internal/sim":     testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor,
+	"internal/metrics":  4,
+	"internal/contexts": 0,
+	"internal/config":   5,
+	"internal/server":   6,
+	"internal/cli":      7,
+	"cmd/wirebird":      8,
+	"test/interop":      testFloor, "test/crash": testFloor, "test/hostile": testFloor,
 }
 
 const testFloor = 100

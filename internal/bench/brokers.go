@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -26,6 +27,10 @@ type Instance struct {
 	PID     int          // 0 is unknown
 	Metrics string       // URL of its metrics in the Prometheus text format; "" is none
 	Stop    func() error // ends it; an error means that it had ended before
+
+	// Others are URLs of further transports, by name; for TLS is what they need.
+	Others map[string]string
+	TLS    *tls.Config
 }
 
 // Wirebird is the program at path with a durability, as the setting has it, or

@@ -26,9 +26,9 @@ func MeasureDisk(dir string) (Disk, error) {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	var h histogram
+	h := newHistogram()
 	block := make([]byte, diskBlock)
-	for start := time.Now(); h.total < diskSyncs && time.Since(start) < diskTime; {
+	for start := time.Now(); h.total() < diskSyncs && time.Since(start) < diskTime; {
 		before := time.Now()
 		if _, err := f.Write(block); err != nil {
 			return Disk{}, err

@@ -126,7 +126,7 @@ func (o Options) once(ctx context.Context, b Broker, publishers int) (s sample, 
 		return s, fmt.Errorf("start: %w", err)
 	}
 	defer func() { err = errors.Join(err, in.Stop()) }()
-	l := load{
+	l := durableLoad{
 		publishers: publishers, window: o.Window, payload: o.Payload,
 		warmup: o.warmup(), duration: o.Duration, patience: usualPatience,
 	}

@@ -83,8 +83,8 @@ func checkRow(t *testing.T, r Row) {
 }
 
 // shortLoad is a load for brokers that do something wrong.
-func shortLoad() load {
-	return load{
+func shortLoad() durableLoad {
+	return durableLoad{
 		publishers: 2, window: 8, payload: 64,
 		warmup: time.Millisecond, duration: 20 * time.Millisecond, patience: 200 * time.Millisecond,
 	}

@@ -14,8 +14,8 @@ import (
 // then deliveries. Messages that come later count as lost.
 const usualPatience = 10 * time.Second
 
-// load is what one broker has to bear once.
-type load struct {
+// durableLoad is what one broker has to bear once.
+type durableLoad struct {
 	publishers, window, payload int
 	warmup, duration            time.Duration
 	patience                    time.Duration
@@ -52,7 +52,7 @@ type crowd struct {
 
 // run measures in. When it returns, all connections are closed and all
 // goroutines have ended.
-func (l load) run(ctx context.Context, in *Instance) (sample, error) {
+func (l durableLoad) run(ctx context.Context, in *Instance) (sample, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -95,7 +95,7 @@ func wait[T any](ctx context.Context, ready <-chan T) error {
 
 // gather connects the clients: the subscriber first, so that its session is
 // there before the first message.
-func (l load) gather(ctx context.Context, address string) (*crowd, error) {
+func (l durableLoad) gather(ctx context.Context, address string) (*crowd, error) {
 	c := &crowd{watch: watch{epoch: time.Now()}, idle: make(chan struct{})}
 	nc, err := dial(ctx, address, "bench-subscriber", false)
 	if err != nil {
@@ -202,9 +202,9 @@ func (c *crowd) clock(r *reading, in *Instance) {
 
 // summary is called when all publishers have returned.
 func (c *crowd) summary(from, to reading) sample {
-	var all histogram
+	all := newHistogram()
 	for _, p := range c.publishers {
-		all.add(&p.latencies)
+		all.add(p.latencies)
 	}
 	messages := float64(to.acked - from.acked)
 	s := sample{

@@ -44,7 +44,7 @@ func newPublisher(c *conn, number, window, payloadBytes int) *publisher {
 	for i := stampBytes; i < len(payload); i++ {
 		payload[i] = byte(i * 131) // no run of zeros that a broker could pack
 	}
-	p := &publisher{conn: c, sentAt: make([]time.Duration, window)}
+	p := &publisher{conn: c, sentAt: make([]time.Duration, window), latencies: newHistogram()}
 	p.template, p.idAt = packet.AppendPublish(nil, packet.V311, qos1, fmt.Sprintf("bench/%d", number), 1, nil, payload)
 	p.stampAt = len(p.template) - payloadBytes + 4
 	for i := range p.sentAt {

@@ -15,11 +15,11 @@ import (
 func newBench(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure this broker and others on this machine",
+		Short: "Measure brokers: messages, latency, connections, durability",
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchDurable(s))
+	cmd.AddCommand(newBenchPub(s), newBenchSub(s), newBenchConn(s), newBenchLatency(s), newBenchDurable(s), newBenchSuite(s))
 	return cmd
 }
 

@@ -106,6 +106,7 @@ func newRoot(s streams) *cobra.Command {
 		newPub(s),
 		newSub(s),
 		newBench(s),
+		newContext(s),
 		newConfig(s),
 		newData(s),
 		newVersion(s),
