@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -152,16 +154,28 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(bytes.ToValidUTF8(t.buf, []byte("?"))))
 }
 
+// Ports of brokers: below those that systems give to outgoing connections, which
+// would be in the way of a broker that listens on all addresses.
+const (
+	lowestPort  = 15_000
+	highestPort = 32_000
+	portTries   = 1000
+)
+
 // freeAddresses returns loopback addresses that nobody listened on a moment ago.
 func freeAddresses(n int) ([]string, error) {
 	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range portTries {
+		if len(addresses) == n {
+			return addresses, nil
+		}
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			return nil, err
+			continue
 		}
 		defer l.Close() // all are held together, so that they differ
 		addresses = append(addresses, l.Addr().String())
 	}
-	return addresses, nil
+	return nil, fmt.Errorf("no %d free ports between %d and %d of 127.0.0.1", n, lowestPort, highestPort)
 }

@@ -161,7 +161,7 @@ func (o *SuiteOptions) once(ctx context.Context, r suiteRow, b Broker) (s Subjec
 		return s, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	in, err := b.Start(ctx, dir)
+	in, err := startAgain(ctx, b, dir)
 	if err != nil {
 		return s, nil, fmt.Errorf("start: %w", err)
 	}
@@ -172,6 +172,19 @@ func (o *SuiteOptions) once(ctx context.Context, r suiteRow, b Broker) (s Subjec
 	parts, err = r.x.Measure(ctx, s, nil)
 	return s, parts, err
 }
+
+// startAgain starts a broker. It tries again when another process was quicker to
+// take a port.
+func startAgain(ctx context.Context, b Broker, dir string) (in *Instance, err error) {
+	for range startTries {
+		if in, err = b.Start(ctx, dir); err == nil || ctx.Err() != nil {
+			return in, err
+		}
+	}
+	return nil, err
+}
+
+const startTries = 3
 
 // durable measures what durability costs, in the largest of the steps that
 // `bench durable` has.
