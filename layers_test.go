@@ -21,12 +21,11 @@ var floors = map[string]int{
 	"internal/auth":    2, "client": 2, "internal/load": 2,
 	"broker": 3, "internal/bench": 3,
 	"internal/metrics":  4,
-	"internal/contexts": 0,
-	"internal/config":   5,
-	"internal/server":   6,
-	"internal/cli":      7,
-	"cmd/wirebird":      8,
-	"test/interop":      testFloor, "test/crash": testFloor, "test/hostile": testFloor,
+	"internal/contexts": 0, "internal/record": 3, "internal/simulate": 3, "internal/probe": 3,
+	"internal/config": 5,
+	"internal/server": 6,
+	"internal/cli":    7,
+	"cmd/wirebird":    8,
 }
 
 const testFloor = 100
@@ -39,7 +38,7 @@ var outside = map[string]string{
 	"github.com/pires/go-proxyproto":      "internal/transport",
 	"github.com/coder/websocket":          "client",
 	"github.com/cockroachdb/pebble/v2":    "internal/journal",
-	"github.com/goccy/go-yaml":            "internal/config",
+	"github.com/goccy/go-yaml":            "internal/config internal/simulate",
 	"github.com/HdrHistogram/":            "internal/load internal/bench",
 	"github.com/guptarohit/asciigraph":    "internal/bench",
 	"github.com/spf13/":                   "internal/cli internal/config",
