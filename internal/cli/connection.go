@@ -41,6 +41,9 @@ type connection struct {
 	propertyFlags              []string
 	debug, quiet               bool
 
+	context string // --context
+	saved   bool   // saved connections count; not for programs by Mosquitto's names
+
 	urlTopic string // of --url
 	tls      bool
 	props    *properties
@@ -49,6 +52,9 @@ type connection struct {
 func (c *connection) addTo(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
+	if c.saved = !mosquittoName(os.Args[0]); c.saved {
+		f.StringVar(&c.context, "context", "", "use the connection saved under this `name`; see 'wirebird context'")
+	}
 	f.StringVarP(&c.host, "host", "h", "localhost", "server to connect to")
 	f.IntVarP(&c.port, "port", "p", 0, "port to connect to (default 1883, 8883 with TLS)")
 	f.StringVarP(&c.url, "url", "L", "", "all at once: mqtt(s)|ws(s)://[user[:password]@]host[:port]/topic")
@@ -83,6 +89,11 @@ func (c *connection) addTo(cmd *cobra.Command) {
 
 // options turns the flags into those of the client.
 func (c *connection) options(cmd *cobra.Command) (client.Options, error) {
+	if c.saved {
+		if err := applyContext(cmd, c.context); err != nil {
+			return client.Options{}, err
+		}
+	}
 	o := client.Options{Password: nil, MaxInflight: c.maxInflight}
 	var err error
 	if c.props, err = parseProperties(c.propertyFlags); err != nil {

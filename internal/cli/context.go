@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -315,4 +317,10 @@ func setFlags(flags *pflag.FlagSet, name string, saved contexts.Context) error {
 		}
 	}
 	return nil
+}
+
+// mosquittoName tells whether the program is called as one of Mosquitto's, whose
+// scripts must not depend on what somebody has saved.
+func mosquittoName(program string) bool {
+	return strings.HasPrefix(filepath.Base(program), "mosquitto_")
 }
