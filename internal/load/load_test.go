@@ -84,7 +84,7 @@ func serve(t testing.TB, o broker.Options, urls ...string) []*Target {
 func short(w Work) Work {
 	w.Version = max(w.Version, packet.V311)
 	w.Payload, w.Window, w.Batch = max(w.Payload, 32), max(w.Window, 16), max(w.Batch, 4)
-	w.Warmup, w.Duration = 10*time.Millisecond, 60*time.Millisecond
+	w.Warmup, w.Duration = 5*time.Millisecond, 30*time.Millisecond
 	w.PIDs = []int{os.Getpid()}
 	return w
 }

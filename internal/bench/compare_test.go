@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/wirebird/wirebird/internal/load"
+)
+
+func subjects(t *testing.T, names ...string) (all []Subject) {
+	t.Helper()
+	for i, name := range names {
+		target, err := load.NewTarget("127.0.0.1:1", "", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Subject{Name: name, Target: target, Baseline: i == len(names)-1})
+	}
+	return all
+}
+
+// result is of n messages in a second, each with a latency of us microseconds.
+func result(n uint64, cpu float64, us int64) *load.Result {
+	h := hdrhistogram.New(1, 120_000_000, 3)
+	_ = h.RecordValues(us, int64(n))
+	return &load.Result{
+		Messages: n, Elapsed: time.Second, Broker: load.Usage{CPU: cpu, System: math.NaN(), Calls: math.NaN()},
+		Latency: h, Series: []float64{float64(n), float64(n) / 2}, Sent: n, Received: n,
+	}
+}
+
+func TestComparisonsTakeTurnsAndTellRatios(t *testing.T) {
+	var order []string
+	x := Experiment{Name: "x", Unit: "delivery", Measure: func(_ context.Context, s Subject, _ func(load.Progress)) ([]Part, error) {
+		order = append(order, s.Name)
+		if s.Name == "a" {
+			return []Part{{Result: result(200, 0.001, 50)}}, nil
+		}
+		r := result(100, 0.002, 100)
+		r.Lost = 1
+		return []Part{{Result: r}}, nil
+	}}
+	rows, err := Compare(t.Context(), Comparison{Subjects: subjects(t, "a", "b"), Experiments: []Experiment{x}, Runs: 2})
+	if err != nil || fmt.Sprint(order) != "[a b b a]" || len(rows) != 2 {
+		t.Fatalf("%v, %v, %v", rows, order, err)
+	}
+	a, b := rows[0], rows[1]
+	if a.Rate != 200 || a.CPU != 5 || a.P99 != 50 || a.Sent != 400 || a.Faulty() || a.To != "b" ||
+		a.Ratios.Rate != 2 || a.Ratios.CPU != 0.25 || a.Ratios.P99 != 0.5 {
+		t.Errorf("%+v", a)
+	}
+	if !b.Faulty() || b.Lost != 2 || b.To != "" {
+		t.Errorf("%+v", b)
+	}
+	var table, lines, values, plot bytes.Buffer
+	for _, err := range []error{
+		WriteMeasurements(&table, rows), WriteMeasurementsJSON(&lines, rows), WriteMeasurementsCSV(&values, rows), WritePlots(&plot, rows),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if s := table.String(); !strings.Contains(s, "2.00x, CPU 0.25x, p99 0.50x") || !strings.Contains(s, "x, b: of 200 sent and 200 received: 2 lost") {
+		t.Error(s)
+	}
+	if s := lines.String(); !strings.Contains(s, `"broker_system_us":null`) || strings.Count(s, "\n") != 2 {
+		t.Error(s)
+	}
+	if all, err := csv.NewReader(&values).ReadAll(); err != nil || len(all) != 3 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if s := plot.String(); !strings.Contains(s, "line: a  *: b") {
+		t.Error(s)
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	nan := unknown()
+	for want, lines := range map[string][]Line{
+		"met":    {{Wirebird: 1, Bar: 1, Ratio: nan}, {Wirebird: 9, Bar: 1, Ratio: 0.1, RatioBar: 0.2}, {Ratio: 2, RatioBar: 1, AtLeast: true}},
+		"missed": {{Wirebird: 2, Bar: 1, Ratio: nan}, {Ratio: 0.3, RatioBar: 0.2}, {Ratio: 0.5, RatioBar: 1, AtLeast: true}},
+		"":       {{Wirebird: 2, Ratio: 1}, {Wirebird: nan, Bar: 1, Ratio: nan, RatioBar: 1}},
+	} {
+		for _, l := range lines {
+			if got := l.Verdict(); got != want {
+				t.Errorf("%+v: %q, want %q", l, got, want)
+			}
+		}
+	}
+}
