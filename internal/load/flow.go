@@ -346,6 +346,9 @@ func (f *flow) open() int {
 
 // drain waits for what is under way.
 func (f *flow) drain() error {
+	if f.schedule != nil {
+		f.sendDue(f.e.now()) // what was due while the last turn took its time
+	}
 	f.stopped, f.tickBy = true, 0
 	last, at := f.received+f.acks, f.e.now()
 	return f.spin(drainTime, func() bool {
