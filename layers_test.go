@@ -15,18 +15,18 @@ const module = "github.com/wirebird/wirebird"
 // floors is the house: a package imports packages of lower floors only. Those of the
 // test floor may import anything and are imported by tests only.
 var floors = map[string]int{
-	"packet": 0, "topic": 0,
+	"packet": 0, "topic": 0, "internal/contexts": 0,
 	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1,
 	"internal/journal": 2, // its operations carry session's entries
-	"internal/auth":    2, "client": 2, "internal/load": 2,
-	"broker": 3, "internal/bench": 3,
-	"internal/metrics":  4,
-	"internal/contexts": 0, "internal/record": 3, "internal/simulate": 3, "internal/probe": 3,
-	"internal/config": 5,
-	"internal/server": 6,
-	"internal/cli":    7,
-	"cmd/wirebird":    8,
-	"internal/sim":    testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor,
+	"internal/auth":    2, "client": 2,
+	"broker": 3, "internal/bench": 3, "internal/conform": 3,
+	"internal/record": 3, "internal/simulate": 3, "internal/probe": 3,
+	"internal/metrics": 4,
+	"internal/config":  5,
+	"internal/server":  6,
+	"internal/cli":     7,
+	"cmd/wirebird":     8,
+	"internal/sim":     testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor,
 }
 
 const testFloor = 100

@@ -111,6 +111,7 @@ func newRoot(s streams) *cobra.Command {
 		newSimulate(s),
 		newTest(s),
 		newContext(s),
+		newConform(s),
 		newConfig(s),
 		newData(s),
 		newVersion(s),
