@@ -134,7 +134,7 @@ func connectChecks() []check {
 			if ack, ok := p.(*packet.Connack); ok && ack.Code == packet.Success {
 				t.skip("the broker lets everybody in")
 			}
-			c.left = append(c.left, p)
+			c.putBack(p)
 			c.refused(packet.BadUserNameOrPassword, packet.NotAuthorized)
 		}},
 		{name: "after-a-refusal-nothing-is-processed", v311: "3.1.4-5 3.2.2-5 3.2.2-4", v5: "3.1.4-6 3.2.2-7 3.2.2-6", run: func(t *trial) {
@@ -242,7 +242,7 @@ func clientIDChecks() []check {
 					c.disconnect()
 					t.skip("the broker takes any client identifier")
 				}
-				c.left = append(c.left, p)
+				c.putBack(p)
 			}
 			c.refused()
 		}},
@@ -274,7 +274,7 @@ func (t *trial) anonymous() *conn {
 	if ack, ok := p.(*packet.Connack); ok && ack.Code == packet.ClientIdentifierNotValid {
 		t.skip("the broker takes no empty client identifiers")
 	}
-	c.left = append(c.left, p)
+	c.putBack(p)
 	c.accepted()
 	return c
 }

@@ -21,11 +21,17 @@ type conn struct {
 	v    packet.Version
 	nc   net.Conn
 	buf  []byte          // read and not yet a whole packet
-	left []packet.Packet // received while something else was waited for
+	left []received      // received while something else was waited for
 	raw  []byte          // the bytes of the last packet read
 	ack  *packet.Connack // nil before
 	id   uint16          // the last packet identifier used by publish and subscribe
 	gone bool            // the broker has closed
+}
+
+// received is a packet with its bytes.
+type received struct {
+	packet.Packet
+	raw []byte
 }
 
 // dial opens a network connection and sends nothing of MQTT.
@@ -144,8 +150,8 @@ var errSilent = errors.New("silent")
 func (c *conn) read(deadline time.Time) (packet.Packet, error) {
 	if len(c.left) > 0 {
 		p := c.left[0]
-		c.left = c.left[1:]
-		return p, nil
+		c.left, c.raw = c.left[1:], p.raw
+		return p.Packet, nil
 	}
 	for {
 		p, n, err := packet.Parse(c.v, c.buf)
@@ -233,7 +239,7 @@ func (c *conn) wantAll(lines ...string) []packet.Packet {
 // await reads until a packet matches and keeps what comes before it for later.
 func (c *conn) await(lines ...string) packet.Packet {
 	expected := c.t.text(strings.Join(lines, ", or "))
-	var before []packet.Packet
+	var before []received
 	for {
 		p := c.next(expected)
 		for _, line := range lines {
@@ -242,8 +248,13 @@ func (c *conn) await(lines ...string) packet.Packet {
 				return p
 			}
 		}
-		before = append(before, p)
+		before = append(before, received{p, c.raw})
 	}
+}
+
+// putBack makes the packet read last the next to be read.
+func (c *conn) putBack(p packet.Packet) {
+	c.left = append([]received{{p, c.raw}}, c.left...)
 }
 
 // ping shows that nothing else has come: the answer to PINGREQ is next.

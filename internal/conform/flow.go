@@ -67,7 +67,7 @@ func (c *conn) awaitAck(name string, id uint16) {
 func (c *conn) message(format string, args ...any) *packet.Publish {
 	words := fmt.Sprintf(format, args...)
 	if !strings.HasPrefix(words, "q0") && !strings.Contains(words, " id=") {
-		words += " id=*"
+		words = "id=* " + words
 	}
 	return c.want("PUBLISH " + words).(*packet.Publish)
 }
