@@ -26,7 +26,7 @@ var floors = map[string]int{
 	"internal/server":  6,
 	"internal/cli":     7,
 	"cmd/wirebird":     8,
-	"internal/sim":     testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor,
+	"internal/sim":     testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor,
 }
 
 const testFloor = 100

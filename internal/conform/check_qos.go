@@ -188,18 +188,14 @@ func qosChecks() []check {
 				a.send("PUBREC id=%d unspecified-error", m.ID)
 			}
 		}},
-		{name: "acknowledgement-codes", v5: "3.4.2-1 3.5.2-1 3.6.2-1 3.7.2-1 3.14.2-1 3.15.2-1", run: func(t *trial) {
-			for what, b := range map[string][]byte{
-				"PUBACK with the reason code 01":     {0x40, 3, 0, 1, 0x01},
-				"PUBREC with the reason code 92":     {0x50, 3, 0, 1, 0x92},
-				"PUBREL with the reason code 80":     {0x62, 3, 0, 1, 0x80},
-				"PUBCOMP with the reason code 10":    {0x70, 3, 0, 1, 0x10},
-				"DISCONNECT with the reason code 01": {0xE0, 1, 0x01},
-				"AUTH with the reason code 01":       {0xF0, 1, 0x01},
-			} {
-				t.violateBytes(what, b, packet.MalformedPacket, packet.ProtocolError)
-			}
-			// Those of the broker are read strictly; another code would end the check.
+		wrongCode("puback-codes", "3.4.2-1", "PUBACK with the reason code 01", []byte{0x40, 3, 0, 1, 0x01}),
+		wrongCode("pubrec-codes", "3.5.2-1", "PUBREC with the reason code 92", []byte{0x50, 3, 0, 1, 0x92}),
+		wrongCode("pubrel-codes", "3.6.2-1", "PUBREL with the reason code 80", []byte{0x62, 3, 0, 1, 0x80}),
+		wrongCode("pubcomp-codes", "3.7.2-1", "PUBCOMP with the reason code 10", []byte{0x70, 3, 0, 1, 0x10}),
+		wrongCode("disconnect-codes", "3.14.2-1", "DISCONNECT with the reason code 01", []byte{0xE0, 1, 0x01}),
+		wrongCode("auth-codes", "3.15.2-1", "AUTH with the reason code 01", []byte{0xF0, 1, 0x01}),
+		{name: "codes-of-the-broker", v5: "3.4.2-1 3.5.2-1 3.6.2-1 3.7.2-1 3.14.2-1", run: func(t *trial) {
+			// They are read strictly; another code would end the check.
 			a := t.connect("a", "clean")
 			a.publish("q1 topic=~/none payload=x")
 			a.publish("q2 topic=~/none payload=x")
@@ -208,10 +204,17 @@ func qosChecks() []check {
 			a.subscribe("filter=~/a q2")
 			a.publish("q2 topic=~/a payload=x")
 			a.take("q2 topic=~/a payload=x")
-			a.bytes("PINGREQ with other flags", []byte{0xC1, 0})
+			a.bytes("PUBLISH with QoS 3", publishBytes(t.v, 6, t.text("~/a"), 1, nil, nil))
 			a.dropped()
 		}},
 	}
+}
+
+// wrongCode is a check that a packet with a reason code of another packet is malformed.
+func wrongCode(name, id, what string, b []byte) check {
+	return check{name: name, v5: id, run: func(t *trial) {
+		t.violateBytes(what, b, packet.MalformedPacket, packet.ProtocolError)
+	}}
 }
 
 // resendChecks are those of what is sent again.

@@ -196,7 +196,7 @@ func disconnectChecks() []check {
 		{name: "disconnect-of-the-broker", v5: "3.14.2-1 3.14.2-2 3.14.4-1 3.14.4-2 4.13.2-1", run: func(t *trial) {
 			a := t.session("a", "")
 			a.subscribe("filter=~/a q0")
-			a.bytes("PINGREQ with other flags, then PINGREQ", []byte{0xC1, 0, 0xC0, 0})
+			a.bytes("PUBLISH with QoS 3, then PINGREQ", append(publishBytes(t.v, 6, t.text("~/b"), 1, nil, nil), 0xC0, 0))
 			p, err := a.read(t.patience())
 			if err == errSilent {
 				t.fail("a< the broker keeps the connection open, expected it to close")

@@ -145,3 +145,13 @@ func WriteJSON(w io.Writer, results []Result) error {
 		Summary Summary `json:"summary"`
 	}{Summarize(results)})
 }
+
+// Covered lists the statements of a version that have a check.
+func Covered(v packet.Version) []string {
+	var ids []string
+	for _, c := range checks() {
+		ids = append(ids, c.ids(v)...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

@@ -1,0 +1,291 @@
+// Package conform holds the broker to every statement of MQTT, keeps
+// docs/conformance.md true, and shows that the checks can fail.
+package conform
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/wirebird/wirebird/internal/auth"
+	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/conform"
+	"github.com/wirebird/wirebird/internal/server"
+	"github.com/wirebird/wirebird/packet"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/conformance.md")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait; a passing test never waits for it.
+const patience = 20 * time.Second
+
+const (
+	user     = "alice"
+	password = "correct horse"
+)
+
+// node is a running broker.
+type node struct{ tcp, ws string } // host:port, host:port/path
+
+// start runs a broker until the test ends. Clients need no password, but alice has one,
+// for SCRAM-SHA-256 too.
+func start(t *testing.T, anonymous bool) node {
+	t.Helper()
+	cfg := config.Default()
+	cfg.InMemory, cfg.Admin, cfg.Shards = true, "", 2
+	cfg.AllowAnonymous = anonymous
+	cfg.Listen = []config.Listener{{URL: "tcp://127.0.0.1:0"}, {URL: "ws://127.0.0.1:0/mqtt"}}
+	cfg.PasswordFile = write(t, "passwords", passwords)
+	cfg.ScramFile = write(t, "scram", user+":"+auth.DeriveScram(password, []byte("salt of the test"), 4096).String()+"\n")
+	s, err := server.New(cfg, server.NewLogger(io.Discard, "json", cfg.LogLevel), "v0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan server.Summary, 1), make(chan error, 1)
+	go func() { done <- s.Run(ctx, func(s server.Summary) { ready <- s }) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	select {
+	case sum := <-ready:
+		return node{sum.Listeners[0].Transport.Address, sum.Listeners[1].Transport.Address + "/mqtt"}
+	case err := <-done:
+		done <- err
+		t.Fatalf("Run: %v", err)
+	case <-time.After(patience):
+		t.Fatal("the broker does not start")
+	}
+	return node{}
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// options are for alice, with time for a machine that is busy.
+func (n node) options(v packet.Version) conform.Options {
+	return conform.Options{Address: n.tcp, WebSocket: n.ws, Version: v, Username: user, Password: password, Timeout: patience}
+}
+
+// results are those of all versions against a broker with users, which are the document's.
+func results(t *testing.T) map[packet.Version][]conform.Result {
+	t.Helper()
+	n := start(t, false)
+	all := map[packet.Version][]conform.Result{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, v := range conform.Versions() {
+		wg.Go(func() {
+			checks, err := conform.Run(t.Context(), n.options(v))
+			if err != nil {
+				t.Errorf("MQTT %v: %v", v, err)
+				return
+			}
+			list, err := conform.ByStatement(v, checks)
+			if err != nil {
+				t.Errorf("MQTT %v: %v", v, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all[v] = list
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+func TestBrokerKeepsEveryStatement(t *testing.T) {
+	all := results(t)
+	for _, v := range conform.Versions() {
+		var failed []conform.Result
+		for _, r := range all[v] {
+			if r.Outcome != conform.Pass {
+				failed = append(failed, r)
+			}
+		}
+		if len(failed) > 0 || len(all[v]) == 0 {
+			var text strings.Builder
+			conform.WriteText(&text, failed, false)
+			t.Errorf("MQTT %v:\n%s", v, text.String())
+		}
+	}
+	path := filepath.Join("..", "..", "docs", "conformance.md")
+	page := document(t, all)
+	if *update && !t.Failed() {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.ReplaceAll(string(have), "\r\n", "\n") != page {
+		t.Errorf("%s is stale; run make conform", path)
+	}
+}
+
+// Over WebSocket all is as over TCP.
+func TestBrokerKeepsStatementsOverWebSocket(t *testing.T) {
+	n := start(t, true)
+	o := n.options(packet.V5)
+	o.Address, o.WebSocket = "ws://"+n.ws, ""
+	o.Pattern = "^(session|takeover|will|order|resend|flow|retain|connect)"
+	checks, err := conform.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		if c.Outcome == conform.Fail {
+			t.Errorf("%s: %s", c.Name, c.Reason)
+		}
+	}
+}
+
+// Each statement has a check or says why not, and not both.
+func TestEveryStatementIsCovered(t *testing.T) {
+	for _, v := range conform.Versions() {
+		statements, err := conform.Statements(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		covered := map[string]bool{}
+		for _, id := range conform.Covered(v) {
+			covered[id] = true
+		}
+		for _, s := range statements {
+			switch {
+			case !covered[s.ID] && s.Why == "":
+				t.Errorf("MQTT %v: %s has neither a check nor a reason", v, s.ID)
+			case covered[s.ID] && s.Why != "":
+				t.Errorf("MQTT %v: %s has a check, and a reason for having none", v, s.ID)
+			}
+			delete(covered, s.ID)
+		}
+		for id := range covered {
+			t.Errorf("MQTT %v: a check names %s, which is not in the table", v, id)
+		}
+	}
+}
+
+// The tests that the tables name are there.
+func TestNamedTestsExist(t *testing.T) {
+	for _, v := range conform.Versions() {
+		statements, err := conform.Statements(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range statements {
+			for _, where := range strings.Fields(s.Where) {
+				dir, name, ok := strings.Cut(where, ".")
+				if !ok || !slices.Contains(testsIn(t, dir), name) {
+					t.Errorf("MQTT %v: %s names the test %s, which does not exist", v, s.ID, where)
+				}
+			}
+		}
+	}
+}
+
+// testsIn lists the test functions of a folder, as client or internal/session.
+func testsIn(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
+				names = append(names, fn.Name.Name)
+			}
+		}
+	}
+	return names
+}
+
+// document is the page as tables and results say.
+func document(t *testing.T, all map[packet.Version][]conform.Result) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(intro)
+	for _, v := range conform.Versions() {
+		statements, err := conform.Statements(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome := map[string]conform.Result{}
+		for _, r := range all[v] {
+			outcome[r.ID] = r
+		}
+		sum := conform.Summarize(all[v])
+		fmt.Fprintf(&b, "## MQTT %v\n\n%d statements: %v, %d without a check\n\n", v, len(statements), sum, len(statements)-len(all[v]))
+		b.WriteString("| statement | binds | what it says | result | checks, or why there is none |\n|---|---|---|---|---|\n")
+		for _, s := range statements {
+			r, ok := outcome[s.ID]
+			result, checks := "–", s.Why
+			if s.Where != "" {
+				checks += "; `" + strings.Join(strings.Fields(s.Where), "`, `") + "`"
+			}
+			if ok {
+				result, checks = string(r.Outcome), ""
+				for i, c := range r.Checks {
+					if i > 0 {
+						checks += ", "
+					}
+					checks += c.Name
+				}
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", s.ID, s.Binds, cell(s.Text), result, cell(checks))
+		}
+		b.WriteString("\n")
+	}
+	table, err := os.ReadFile("mosquitto.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Write(table)
+	return b.String()
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
+
+const intro = `# Conformance
+
+Each numbered statement of MQTT 3.1.1 and 5.0, paraphrased, and what checking this broker for it came
+to. MQTT 3.1 numbers no statements; its table lists what it has to itself, under names of ours. A test
+makes this page and fails when it is stale: ` + "`make conform`" + `.
+
+` + "`wirebird conform HOST:PORT --mqtt 5.0`" + ` runs the same checks against any broker, over raw sockets, and
+tells for each that fails what was sent, what came and what was expected. ` + "`--run`" + ` takes a statement or a
+name of the last column. PASS here is the result with users, SCRAM-SHA-256 and WebSocket configured.
+
+`
