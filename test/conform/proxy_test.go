@@ -1,0 +1,129 @@
+package conform
+
+import (
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/wirebird/wirebird/packet"
+)
+
+// fault is what a proxy does to the packets of one connection. Both functions return
+// what goes on in the place of the packet.
+type fault struct {
+	fromBroker func(l *link, p packet.Packet, b []byte) [][]byte
+	fromClient func(l *link, p packet.Packet, b []byte) [][]byte // p is nil when b breaks the format
+}
+
+// link is one connection through a proxy. Each field belongs to one direction.
+type link struct {
+	v     packet.Version // set by the CONNECT, before the broker says anything
+	count int            // for fromBroker
+	kept  [][]byte       // for fromBroker
+	seen  int            // for fromClient
+}
+
+// breakBroker puts a proxy with a fault before a broker and returns its address.
+func breakBroker(t *testing.T, broker string, f fault) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { f.carry(client.(*net.TCPConn), broker) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wg.Wait()
+	})
+	return l.Addr().String()
+}
+
+func (f fault) carry(client *net.TCPConn, address string) {
+	defer client.Close()
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	broker := nc.(*net.TCPConn)
+	defer broker.Close()
+	l := &link{v: packet.V311}
+	known := make(chan struct{}) // closed when l.v is
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var once sync.Once
+		defer once.Do(func() { close(known) })
+		relay(client, broker, func(b []byte) [][]byte {
+			if b[0]>>4 == byte(packet.CONNECT) && len(b) > 8 && b[6] == 'T' && b[7] == 'T' {
+				l.v = packet.Version(b[8])
+			}
+			once.Do(func() { close(known) })
+			p, _, err := packet.Parse(l.v, b)
+			if err != nil {
+				p = nil
+			}
+			if f.fromClient == nil {
+				return [][]byte{b}
+			}
+			return f.fromClient(l, p, b)
+		})
+		broker.CloseWrite()
+	})
+	<-known
+	relay(broker, client, func(b []byte) [][]byte {
+		p, _, err := packet.Parse(l.v, b)
+		if err != nil || p == nil || f.fromBroker == nil {
+			return [][]byte{b}
+		}
+		return f.fromBroker(l, p, b)
+	})
+	client.Close()
+	wg.Wait()
+}
+
+// relay copies packets, each as fn wants it, until the end of src.
+func relay(src, dst net.Conn, fn func(b []byte) [][]byte) {
+	var buf []byte
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := src.Read(chunk)
+		buf = append(buf, chunk[:n]...)
+		for {
+			size := frameSize(buf)
+			if size == 0 || size > len(buf) {
+				break
+			}
+			for _, b := range fn(append([]byte(nil), buf[:size]...)) {
+				dst.Write(b)
+			}
+			buf = buf[size:]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// frameSize is the length of the packet at the start of b, 0 if too little is there. What
+// is no packet counts as one as long as it is.
+func frameSize(b []byte) int {
+	remaining := 0
+	for i := 1; i < len(b); i++ {
+		remaining |= int(b[i]&0x7F) << (7 * (i - 1))
+		if b[i] < 0x80 {
+			return 1 + i + remaining
+		}
+		if i == 4 {
+			return len(b)
+		}
+	}
+	return 0
+}
