@@ -7,7 +7,7 @@ BENCH  ?= .
 
 PORTABLE := -tags wirebird_goroutine
 
-.PHONY: help build run test test-deps check cross test-goroutine fuzz bench microbench sim crash
+.PHONY: help build run test test-deps check cross test-goroutine fuzz bench microbench sim crash conform
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,3 +51,7 @@ sim: ## run SEEDS schedules of the simulation (10000)
 
 crash: ## kill the broker ROUNDS times (200) and compare what was promised with what came
 	go test -count=1 -timeout 0 -v ./test/crash -rounds $(ROUNDS)
+
+conform: ## check the broker against every statement and rewrite docs/conformance.md
+	go test -count=1 ./test/conform -run 'TestBrokerKeepsEveryStatement' -update
+	@grep -E '^(## MQTT|[0-9]+ statements)' docs/conformance.md
