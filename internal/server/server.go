@@ -87,7 +87,7 @@ func (s *Server) Run(ctx context.Context, ready func(Summary)) error {
 	if ready != nil {
 		ready(sum)
 	}
-	<-ctx.Done()
+	newTrimmer().run(ctx)
 	s.stop(context.WithoutCancel(ctx))
 	return nil
 }
