@@ -123,6 +123,13 @@ func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshar
 	}
 	retain := m.retain && t.Opts&route.RetainAsPublished != 0 // [MQTT-3.3.1-12, 3.3.1-13]
 	qos := min(m.qos, t.Opts.QoS())                           // [MQTT-3.8.4-8]
+	if m.expires != 0 && m.expires < k.l.Now() {              // on its way from another shard [MQTT-3.3.2-5]
+		k.stats.expired++
+		if qos > 0 && t.Opts&route.Durable != 0 {
+			k.completed(s, &session.Entry{MID: m.midFor(via)})
+		}
+		return
+	}
 	if qos == 0 {
 		k.deliverNow(s, m, retain, t.ID, several)
 		return
@@ -136,12 +143,17 @@ func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshar
 	}
 	e := entryOf(m.message(), qos, retain, t.ID, more)
 	if t.Opts&route.Durable != 0 {
-		e.MID = m.mid
-		if via != nil {
-			e.MID = via.mid
-		}
+		e.MID = m.midFor(via)
 	}
 	k.deliverLater(s, e)
+}
+
+// midFor is m's name in the journal, as one of an ordinary subscription or of via.
+func (m *outgoing) midFor(via *xshare) uint64 {
+	if via != nil {
+		return via.mid
+	}
+	return m.mid
 }
 
 // deliverNow sends a QoS 0 message or drops it.
