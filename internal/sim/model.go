@@ -323,11 +323,19 @@ func (m *model) end(s *state) {
 	for _, d := range m.shared {
 		if slices.Contains(d.members, s) {
 			d.optional = true
-			if !d.done() && slices.ContainsFunc(s.due(d), func(l look) bool { return l.qos == 1 }) {
+			if s.unfinished(d) && slices.ContainsFunc(s.due(d), func(l look) bool { return l.qos == 1 }) {
 				d.more++ // another member gets it
 			}
 		}
 	}
+}
+
+// unfinished tells whether s may not have acknowledged d. A copy of the same message by an
+// ordinary subscription looks the same: either may be the one that was acknowledged.
+func (s *state) unfinished(d *delivery) bool {
+	return !d.done() || slices.ContainsFunc(s.copies, func(o *delivery) bool {
+		return o.m.topic == d.m.topic && o.m.payload == d.m.payload && o.got() && !o.done()
+	})
 }
 
 // timers does what is due on a shard.

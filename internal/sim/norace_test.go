@@ -3,5 +3,5 @@
 package sim
 
 const (
-	defaultSeeds = 1000
+	defaultSeeds = 2000
 )

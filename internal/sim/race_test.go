@@ -5,5 +5,5 @@ package sim
 // The race detector makes a schedule ten times as slow, and has nothing to find in the
 // one goroutine of a run but what runs share.
 const (
-	defaultSeeds = 1000
+	defaultSeeds = 2000
 )
