@@ -339,8 +339,11 @@ func (m *model) admitted(k *link, p *packet.Connack) {
 	if k.version != packet.V31 && p.SessionPresent != k.present {
 		m.fail(Protocol, "%s: Session Present is %v, want %v", k.name, p.SessionPresent, k.present)
 	}
-	for _, old := range m.every {
-		if old.id == s.id && old != s {
+	for _, old := range m.every { // in the order of their creation
+		if old == s {
+			break // a late CONNECT may have made another since
+		}
+		if old.id == s.id {
 			old.gone = true
 		}
 	}
