@@ -80,6 +80,7 @@ func newCore(b *Broker, l *shard.Loop) *core {
 func (k *core) begin() {
 	k.resume()
 	if k.id == 0 && k.b.o.SysInterval > 0 {
+		k.publishSys() // who asks for the version need not wait
 		k.l.At(k.l.Now()+int64(k.b.o.SysInterval), timeSys, 0)
 	}
 }
