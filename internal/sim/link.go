@@ -122,7 +122,14 @@ func (w *world) taking(name string, t packet.Type) {
 	w.fail(Published, "the broker takes %v from %s, which has sent none", t, name)
 }
 
+// sweepOthers lets the model take what the broker has of all connections, and only then
+// notice which it has closed: packets come before timers in a turn.
 func (w *world) sweepOthers(but *link) {
+	for _, k := range w.order {
+		if k != but {
+			w.sweepPackets(k)
+		}
+	}
 	for _, k := range w.order {
 		if k != but {
 			w.sweep(k)
@@ -132,6 +139,14 @@ func (w *world) sweepOthers(but *link) {
 
 // sweep lets the model take what the broker has, and notice that it has closed.
 func (w *world) sweep(k *link) {
+	w.sweepPackets(k)
+	if !k.ended && !k.conn.Moving() && k.conn.Closed() {
+		w.closedByBroker(k)
+		w.model.detach(k, false)
+	}
+}
+
+func (w *world) sweepPackets(k *link) {
 	if k.ended || k.conn.Moving() {
 		return
 	}
@@ -139,10 +154,6 @@ func (w *world) sweep(k *link) {
 		p := k.sent[0].p
 		k.sent = k.sent[1:]
 		w.model.take(k, p)
-	}
-	if !k.ended && k.conn.Closed() {
-		w.closedByBroker(k)
-		w.model.detach(k, false)
 	}
 }
 
