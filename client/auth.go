@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/wirebird/wirebird/packet"
 )
@@ -27,12 +26,13 @@ func (c *Client) Reauthenticate(ctx context.Context) error {
 		}
 		return errors.New("reauthenticate: another exchange is under way")
 	}
-	t := newToken(nil)
+	t := new(Token)
 	c.reauth = t
-	cn.add(start)
+	cn.out.packet(start)
 	c.mu.Unlock()
 	cn.kick()
-	defer c.queue.wait()()
+	counted := c.lanes.wait()
+	defer c.lanes.waited(counted)
 	if err := t.Wait(ctx); err != nil {
 		return fmt.Errorf("reauthenticate: %w", err)
 	}
@@ -43,19 +43,14 @@ func (c *Client) Reauthenticate(ctx context.Context) error {
 // called without a lock.
 func (c *Client) receiveAuth(cn *conn, p *packet.Auth) error {
 	c.mu.Lock()
-	cn.heard = time.Now()
 	t := c.reauth
 	c.mu.Unlock()
 	if t == nil {
 		return &packet.Error{Code: packet.ProtocolError, Err: errors.New("unexpected AUTH")}
 	}
 	if p.Code == packet.Success {
-		var err error
-		if p.Properties.Has(packet.PropAuthData) {
-			_, err = c.opts.Auth.Step(p.Properties.AuthData)
-		}
-		if err != nil {
-			return &packet.Error{Code: packet.NotAuthorized, Err: err} // detach completes the token
+		if err := c.finishAuth(&p.Properties); err != nil {
+			return err // detach completes the token
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -69,14 +64,14 @@ func (c *Client) receiveAuth(cn *conn, p *packet.Auth) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cn.add(answer)
+	cn.out.packet(answer)
 	return nil
 }
 
 // answerAuth is the next step of an exchange.
 func (c *Client) answerAuth(p *packet.Auth) (*packet.Auth, error) {
 	a := c.opts.Auth
-	if a == nil || p.Code != packet.ContinueAuthentication {
+	if a == nil || p.Code != packet.ContinueAuthentication || string(p.Properties.AuthMethod) != a.Method() {
 		return nil, &packet.Error{Code: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Err: fmt.Errorf("unexpected %v", p)}
 	}
 	out, err := a.Step(p.Properties.AuthData)
@@ -95,4 +90,20 @@ func describeAuth(p *packet.Auth, method string, data []byte) {
 		p.Properties.AuthData = data
 		p.Properties.Mark(packet.PropAuthData)
 	}
+}
+
+// finishAuth takes the data that came with the server's success.
+func (c *Client) finishAuth(p *packet.Properties) error {
+	a := c.opts.Auth
+	var err error
+	if p.Has(packet.PropAuthData) {
+		_, err = a.Step(p.AuthData)
+	}
+	if f, ok := a.(interface{ Finish() error }); ok && err == nil {
+		err = f.Finish()
+	}
+	if err != nil {
+		return &packet.Error{Code: packet.NotAuthorized, Err: err}
+	}
+	return nil
 }

@@ -1,20 +1,3 @@
-// Package client is an MQTT client for 3.1, 3.1.1 and 5.0.
-//
-// A Client keeps one session with one server. It connects again when the
-// connection is lost, sends again what was not acknowledged, in order, and
-// subscribes again when the server has forgotten the session. The session lives
-// in memory: it ends with the Client.
-//
-// It knows what a session needs and nothing about what messages mean. Received
-// messages are the application's to keep; a payload given to Publish must not
-// change until the call, or the Token, has completed.
-//
-// Callbacks run one at a time on one goroutine that never reads the network, so
-// they may publish, subscribe and wait. Messages wait for OnMessage in a queue
-// of Options.QueueSize. While it is full nothing more is read from the server,
-// which then holds its messages back; unless some call waits for an answer of
-// the server: then reading goes on, and QoS 0 messages that find no room are
-// dropped and counted in Stats.
 package client
 
 import (
@@ -22,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wirebird/wirebird/packet"
@@ -44,33 +28,68 @@ var (
 // goroutine.
 type Client struct {
 	opts    Options
-	target  *target
-	queue   *queue
+	lanes   *lanes
+	main    *lane         // of OnMessage and the other callbacks
 	slots   chan struct{} // one for each message accepted and not completed
-	cancel  context.CancelFunc
-	stopped chan struct{} // closed when no call can succeed any more
-	done    chan struct{} // closed when nothing runs any more
+	life    context.Context
+	cancel  context.CancelFunc // ends life
+	stopped chan struct{}      // closed when no call can succeed any more
+	done    chan struct{}      // closed when nothing runs any more
+	replies replies
+	counts  counts
+	pool    sync.Pool // of *outbound, for Publish
 
 	mu       sync.Mutex
 	flow     *flow
-	step     output // of the flow, emptied by applyLocked
+	idle     output // of the flow while there is no connection
 	conn     *conn  // nil while there is none
+	up       chan struct{}
+	version  packet.Version // 0 until it is known
 	clientID string
 	connack  Connack
+	servers  servers
 	reauth   *Token // of Reauthenticate
 	closing  bool
+	drained  chan struct{} // closed by the last acknowledgement Drain waits for; may be nil
 	err      error
-}
 
-// Stats counts what a Client did.
-type Stats struct {
-	// Dropped is how many received QoS 0 messages found the queue full.
-	Dropped uint64
+	// accepting orders messages on their way to the outbox and into the flow. It
+	// is taken before mu.
+	accepting sync.Mutex
+	outbox    *diskOutbox // nil without Options.Outbox
 }
 
 // Connect connects and returns once the server has accepted. A refusal is a
 // *packet.Error with the server's code. ctx is for this call only.
 func Connect(ctx context.Context, o Options) (*Client, error) {
+	c, err := newClient(o)
+	if err != nil {
+		return nil, err
+	}
+	cn, ack, err := c.open(ctx)
+	if err != nil {
+		c.abort()
+		return nil, err
+	}
+	c.attach(cn, ack)
+	go c.run(cn)
+	return c, nil
+}
+
+// Start returns at once and connects in the background, as often as it takes. A
+// refusal that waiting does not change ends the client, and Err tells it. QoS 1
+// and QoS 2 messages published before the first connection wait for it, and so
+// do subscriptions.
+func Start(o Options) (*Client, error) {
+	c, err := newClient(o)
+	if err != nil {
+		return nil, err
+	}
+	go c.run(nil)
+	return c, nil
+}
+
+func newClient(o Options) (*Client, error) {
 	t, err := parseURL(o.URL)
 	if err != nil {
 		return nil, err
@@ -81,22 +100,44 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := &Client{
 		opts:     o,
-		target:   t,
-		queue:    newQueue(o.QueueSize),
+		lanes:    newLanes(o.QueueSize, o.ManualAck),
 		slots:    make(chan struct{}, o.MaxQueued),
 		stopped:  make(chan struct{}),
 		done:     make(chan struct{}),
+		up:       make(chan struct{}),
 		flow:     newFlow(&o),
+		version:  o.Version,
 		clientID: o.ClientID,
+		servers:  servers{origin: t},
 	}
-	cn, ack, err := c.open(ctx, false)
-	if err != nil {
+	c.idle.closed = true
+	if _, err := newProxy(o.Proxy); err != nil {
 		return nil, err
 	}
-	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	c.attach(cn, ack)
-	go c.run(ctx, cn)
+	if o.Outbox != nil {
+		if err := c.openOutbox(); err != nil {
+			return nil, err
+		}
+	}
+	c.life, c.cancel = context.WithCancel(context.Background())
+	fn := o.OnMessage
+	c.main = c.lanes.start(Handler{Func: fn, Overflow: o.Overflow}, c)
+	if fn != nil {
+		c.flow.router.fallback = c.main
+	}
+	for _, h := range o.Handlers {
+		c.flow.router.add(c.lanes.start(h, c))
+	}
 	return c, nil
+}
+
+// abort ends a client that never ran.
+func (c *Client) abort() {
+	c.end(nil)
+	c.lanes.finishAll(true)
+	c.lanes.running.Wait()
+	c.closeOutbox()
+	close(c.done)
 }
 
 // ClientID is the Client Identifier, the server's choice if Options had none.
@@ -106,6 +147,13 @@ func (c *Client) ClientID() string {
 	return c.clientID
 }
 
+// Version is that of the protocol; 0 while it is being negotiated.
+func (c *Client) Version() packet.Version {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version
+}
+
 // Connack is what the server answered to the latest connection.
 func (c *Client) Connack() Connack {
 	c.mu.Lock()
@@ -113,8 +161,38 @@ func (c *Client) Connack() Connack {
 	return c.connack
 }
 
-// Stats returns the counters.
-func (c *Client) Stats() Stats { return Stats{Dropped: c.queue.drops()} }
+// Connected reports whether there is a connection at this moment.
+func (c *Client) Connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn != nil
+}
+
+// AwaitConnection returns once there is a connection, or an error when the
+// client or ctx has ended.
+func (c *Client) AwaitConnection(ctx context.Context) error {
+	c.mu.Lock()
+	up := c.up
+	c.mu.Unlock()
+	select {
+	case <-up:
+		return nil
+	case <-c.stopped:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return closedError(c.err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closedError is ErrClosed with the cause, if there was one.
+func closedError(cause error) error {
+	if cause == nil {
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, cause)
+}
 
 // Done is closed when the client has ended for good.
 func (c *Client) Done() <-chan struct{} { return c.done }
@@ -132,240 +210,16 @@ func (c *Client) Err() error {
 	}
 }
 
-// Publish sends m and returns when the server has it: after PUBACK or PUBCOMP,
-// or for QoS 0 when it was written. While there is no connection a QoS 0
-// message fails and the others wait for the next. When ctx ends first, a message
-// that was sent stays under way and one that was not is withdrawn.
-func (c *Client) Publish(ctx context.Context, m Message) error {
-	t, err := c.PublishAsync(ctx, m)
-	if err != nil {
-		return err
+// out is where the flow writes. c.mu must be held.
+func (c *Client) out() *output {
+	if c.conn == nil {
+		return &c.idle
 	}
-	defer c.queue.wait()()
-	if err := t.Wait(ctx); err == nil || t.Err() != nil {
-		return wrapPublish(m.Topic, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t.message != nil {
-		c.flow.withdraw(t.message, ctx.Err())
-	}
-	return wrapPublish(m.Topic, ctx.Err())
+	return &c.conn.out
 }
 
-func wrapPublish(topic string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("publish to %q: %w", topic, err)
-}
-
-// PublishAsync sends m without waiting for the server. It waits only while
-// Options.MaxQueued messages are under way. Messages go out in the order of the
-// calls.
-func (c *Client) PublishAsync(ctx context.Context, m Message) (*Token, error) {
-	if err := m.check(); err != nil {
-		return nil, fmt.Errorf("publish: %w", err)
-	}
-	select {
-	case c.slots <- struct{}{}:
-	default:
-		if err := c.slot(ctx); err != nil {
-			return nil, wrapPublish(m.Topic, err)
-		}
-	}
-	t := newToken(c.slots)
-	p := m.publishPacket(c.opts.Version)
-	c.mu.Lock()
-	cn := c.conn
-	if err := c.publishLocked(p, t); err != nil {
-		t.complete(packet.ReasonOf(err), err)
-	}
-	c.mu.Unlock()
-	if cn != nil {
-		cn.kick()
-	}
-	return t, nil
-}
-
-// slot waits for room for one more message.
-func (c *Client) slot(ctx context.Context) error {
-	defer c.queue.wait()()
-	select {
-	case c.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.stopped:
-		return ErrClosed
-	}
-}
-
-func (c *Client) publishLocked(p packet.Publish, t *Token) error {
-	switch {
-	case c.closing:
-		return ErrClosed
-	case p.QoS > 0:
-		t.message = c.flow.publish(p, t, &c.step)
-		c.applyLocked(c.conn)
-		return nil
-	case c.conn == nil || c.conn.last:
-		return ErrNotConnected
-	}
-	if err := c.flow.allows(&p); err != nil {
-		return err
-	}
-	c.conn.add(&p)
-	c.conn.tokens = append(c.conn.tokens, t)
-	return nil
-}
-
-// Subscribe asks for messages and returns the server's answer for each
-// subscription. Refused ones also make an error, the first one's. What was
-// granted is asked for again whenever the server forgets the session.
-func (c *Client) Subscribe(ctx context.Context, subs ...Subscription) ([]packet.ReasonCode, error) {
-	if len(subs) == 0 {
-		return nil, errors.New("subscribe: no subscription given")
-	}
-	for i := range subs {
-		if err := subs[i].check(); err != nil {
-			return nil, err
-		}
-	}
-	codes, err := c.ask(ctx, subscribeRequests(c.opts.Version, subs))
-	if err != nil {
-		return nil, fmt.Errorf("subscribe: %w", err)
-	}
-	for i, code := range codes {
-		if code >= packet.UnspecifiedError {
-			return codes, fmt.Errorf("subscribe to %q: %w", subs[i].Filter, &packet.Error{Code: code})
-		}
-	}
-	return codes, nil
-}
-
-// Unsubscribe ends subscriptions and returns the server's answer for each
-// filter; MQTT 3.x servers give none, which reads as Success.
-func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.ReasonCode, error) {
-	return c.UnsubscribeWith(ctx, nil, filters...)
-}
-
-// UnsubscribeWith is Unsubscribe with User Properties.
-func (c *Client) UnsubscribeWith(ctx context.Context, user []User, filters ...string) ([]packet.ReasonCode, error) {
-	if len(filters) == 0 {
-		return nil, errors.New("unsubscribe: no filter given")
-	}
-	for _, f := range filters {
-		s := Subscription{Filter: f}
-		if err := s.check(); err != nil {
-			return nil, fmt.Errorf("unsubscribe: %w", err)
-		}
-	}
-	codes, err := c.ask(ctx, []*request{unsubscribeRequest(c.opts.Version, user, filters)})
-	if err != nil {
-		return nil, fmt.Errorf("unsubscribe: %w", err)
-	}
-	return codes, nil
-}
-
-// ask sends requests and waits for all answers.
-func (c *Client) ask(ctx context.Context, rs []*request) ([]packet.ReasonCode, error) {
-	c.mu.Lock()
-	if c.closing {
-		c.mu.Unlock()
-		return nil, ErrClosed
-	}
-	cn := c.conn
-	tokens := make([]*Token, len(rs))
-	for i, r := range rs {
-		tokens[i] = r.token
-		c.flow.request(r, &c.step)
-	}
-	c.applyLocked(cn)
-	c.mu.Unlock()
-	if cn != nil {
-		cn.kick()
-	}
-	defer c.queue.wait()()
-	var codes []packet.ReasonCode
-	for i, t := range tokens {
-		if err := t.Wait(ctx); err != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			for _, r := range rs {
-				c.flow.abandon(r, err)
-			}
-			return nil, err
-		}
-		codes = append(codes, rs[i].codes...)
-	}
-	return codes, nil
-}
-
-// Disconnect says farewell with the given code and ends the client. Messages
-// without an acknowledgement, and those not yet handed to OnMessage, are given
-// up. It returns when the connection is closed, which does not wait for a
-// callback that runs; Done does.
-func (c *Client) Disconnect(ctx context.Context, code packet.ReasonCode) error {
-	return c.DisconnectWith(ctx, &packet.Disconnect{Code: code})
-}
-
-// DisconnectWith is Disconnect with a packet of the caller's making, for its
-// properties.
-func (c *Client) DisconnectWith(ctx context.Context, p *packet.Disconnect) error {
-	c.mu.Lock()
-	c.closing = true
-	cn := c.conn
-	if cn != nil {
-		cn.addLast(p)
-	}
-	c.mu.Unlock()
-	c.queue.finish(true)
-	c.cancel() // an attempt to reconnect
-	if cn == nil {
-		return nil
-	}
-	cn.kick()
-	select {
-	case <-cn.ended:
-		return nil
-	case <-ctx.Done():
-		cn.nc.Close()
-		return ctx.Err()
-	}
-}
-
-// Close disconnects and waits until nothing of the client runs any more. It
-// must not be called by a callback, which is part of the client.
-func (c *Client) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := c.Disconnect(ctx, packet.Success)
-	<-c.done
-	return err
-}
-
-// applyLocked moves the output of the flow to cn, and empties it. c.mu must be
-// held; the caller kicks cn.
-func (c *Client) applyLocked(cn *conn) {
-	for _, p := range c.step.send {
-		cn.add(p)
-	}
-	clear(c.step.send)
-	c.step = output{send: c.step.send[:0]}
-}
-
-// handled acknowledges in.
-func (c *Client) handled(in *inbound) {
-	if in.msg.QoS == 0 {
-		return
-	}
-	c.mu.Lock()
-	cn := c.conn
-	c.flow.handled(in, &c.step)
-	c.applyLocked(cn)
-	c.mu.Unlock()
-	if cn != nil {
-		cn.kick()
-	}
+// counts are what no lock guards.
+type counts struct {
+	connects, failures, lost, undecodable, callbacks atomic.Uint64
+	bytesIn, bytesOut                                atomic.Uint64
 }

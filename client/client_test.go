@@ -497,7 +497,10 @@ func TestEnhancedAuthentication(t *testing.T) {
 		if got := expect[*packet.Auth](p); got.Code != packet.ContinueAuthentication || string(got.Properties.AuthData) != "cba" {
 			t.Errorf("got %v", got)
 		}
-		p.send(&packet.Connack{})
+		ack := &packet.Connack{}
+		ack.Properties.AuthMethod = []byte("REVERSE")
+		ack.Properties.Mark(packet.PropAuthMethod)
+		p.send(ack)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/wirebird/wirebird/packet"
@@ -18,7 +20,7 @@ const (
 
 // conn is one network connection. Two goroutines serve it: read and write.
 type conn struct {
-	nc        net.Conn
+	nc        net.Conn // a countingConn
 	r         *packet.Reader
 	version   packet.Version
 	keepAlive time.Duration // 0 is none
@@ -28,42 +30,36 @@ type conn struct {
 	trace     func(sent bool, p packet.Packet)
 
 	// Guarded by Client.mu.
-	out    []byte
-	tokens []*Token        // of QoS 0 messages in out
-	traced []packet.Packet // what is in out
-	last   bool            // DISCONNECT is in out; nothing may follow
-	pinged time.Time       // when the oldest unanswered PINGREQ was sent
-	heard  time.Time       // when a packet came last
-	cause  error           // what ended the connection, if it was a packet
+	out     output
+	written []*outbound // QoS 0 messages in out
+	pinged  time.Time   // when the oldest unanswered PINGREQ was sent
+	cause   error       // what ended the connection, if it was a packet
+
+	born  time.Time
+	heard atomic.Int64 // when bytes came last, in nanoseconds since born
 }
 
-func (c *Client) newConn(nc net.Conn) *conn {
-	return &conn{
-		nc:       nc,
-		r:        packet.NewReader(nc, c.opts.Version, int(c.opts.MaxPacketSize)),
-		version:  c.opts.Version,
+func (c *Client) newConn(nc net.Conn, v packet.Version) *conn {
+	cn := &conn{
+		version:  v,
 		wake:     make(chan struct{}, 1),
 		readDone: make(chan struct{}),
 		ended:    make(chan struct{}),
 		trace:    c.opts.Trace,
+		out:      output{version: v, trace: c.opts.Trace != nil},
+		born:     time.Now(),
 	}
+	cn.nc = countingConn{nc, cn, &c.counts}
+	cn.r = packet.NewReader(cn.nc, v, int(c.opts.MaxPacketSize))
+	return cn
 }
 
-// add appends p to what is going to be written. Client.mu must be held.
-func (cn *conn) add(p packet.Packet) {
-	if cn.last {
-		return
-	}
-	cn.out = p.Append(cn.out, cn.version)
-	if cn.trace != nil {
-		cn.traced = append(cn.traced, packet.Clone(p))
-	}
-}
+func (cn *conn) heardAt() time.Time { return cn.born.Add(time.Duration(cn.heard.Load())) }
 
 // addLast appends the packet that ends the connection. Client.mu must be held.
 func (cn *conn) addLast(p *packet.Disconnect) {
-	cn.add(p)
-	cn.last = true
+	cn.out.packet(p)
+	cn.out.closed = true
 }
 
 // kick wakes the writer.
@@ -111,7 +107,7 @@ func (c *Client) serve(cn *conn) error {
 	switch {
 	case cn.cause != nil:
 		return cn.cause
-	case cn.last:
+	case cn.out.closed:
 		return nil
 	case writeErr != nil:
 		return writeErr
@@ -132,7 +128,7 @@ func (c *Client) read(cn *conn) error {
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if e, ok := errors.AsType[*packet.Error](err); ok && cn.cause == nil && !cn.last {
+		if e, ok := errors.AsType[*packet.Error](err); ok && cn.cause == nil && !cn.out.closed {
 			cn.cause = err
 			if cn.version == packet.V5 { // in 3.x it would mean that all is well
 				cn.addLast(&packet.Disconnect{Code: e.Code})
@@ -142,39 +138,76 @@ func (c *Client) read(cn *conn) error {
 	}
 }
 
-// receive handles one packet. It waits while the application is behind.
+// receive handles one packet. It waits while a lane that says Block is full.
 func (c *Client) receive(cn *conn, p packet.Packet) error {
-	var deliver *inbound
-	var refused []string
-	err := func() error {
-		if p, ok := p.(*packet.Auth); ok {
-			return c.receiveAuth(cn, p)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		cn.heard = time.Now()
-		switch p := p.(type) {
-		case *packet.Pingresp:
-			cn.pinged = time.Time{}
-			return nil
-		case *packet.Disconnect:
-			return c.receiveDisconnectLocked(cn, p)
-		}
-		out := &c.step
-		err := c.flow.receive(p, out)
-		deliver, refused = out.deliver, out.refused
-		c.applyLocked(cn)
+	if p, ok := p.(*packet.Auth); ok {
+		err := c.receiveAuth(cn, p)
+		cn.kick()
 		return err
-	}()
-	cn.kick()
-	for _, filter := range refused {
+	}
+	c.mu.Lock()
+	out := &cn.out
+	var err error
+	switch p := p.(type) {
+	case *packet.Pingresp:
+		cn.pinged = time.Time{}
+	case *packet.Disconnect:
+		err = c.receiveDisconnectLocked(cn, p)
+	default:
+		err = c.flow.receive(p, out)
+	}
+	deliver, refused, answered := out.deliver, out.refused, out.answered
+	out.deliver, out.refused, out.answered = nil, nil, nil
+	if deliver != nil {
+		c.flow.settle(deliver, out) // if nobody wants it
+	}
+	c.checkDrainedLocked()
+	owes := len(out.buf) > 0
+	c.mu.Unlock()
+	if owes && (deliver != nil || !cn.r.Ready()) { // else with what the next packet leads to
+		cn.kick()
+	}
+	if deliver != nil && deliver.lane != nil {
+		c.deliver(&deliver.delivery)
+		for _, d := range deliver.more {
+			c.deliver(d)
+		}
+	}
+	if answered != nil {
+		c.tellAnswer(answered)
+	}
+	c.warnRefused(refused)
+	return err
+}
+
+func (c *Client) warnRefused(filters []string) {
+	for _, filter := range filters {
 		c.opts.Logger.Warn("subscription lost", "filter", filter)
 	}
-	if deliver != nil {
-		deliver.msg.client = c
-		c.queue.push(deliver)
+}
+
+// deliver puts d into its lane.
+func (c *Client) deliver(d *delivery) {
+	dropped, first := c.lanes.push(d)
+	if dropped == nil {
+		return
 	}
-	return err
+	if first {
+		c.opts.Logger.Warn("handler too slow, messages dropped", "filter", d.lane.Filter, "queue", d.lane.Queue)
+	}
+	if dropped.msg.QoS > 0 {
+		c.delivered(dropped) // its handler was taken away meanwhile
+	}
+}
+
+// tellAnswer calls OnSubscribe or OnUnsubscribe.
+func (c *Client) tellAnswer(r *request) {
+	switch {
+	case r.subs != nil && c.opts.OnSubscribe != nil:
+		c.lanes.tell(c.main, func() { c.opts.OnSubscribe(c, r.subs, r.codes) })
+	case r.filters != nil && c.opts.OnUnsubscribe != nil:
+		c.lanes.tell(c.main, func() { c.opts.OnUnsubscribe(c, r.filters, r.codes) })
+	}
 }
 
 func (c *Client) receiveDisconnectLocked(cn *conn, p *packet.Disconnect) error {
@@ -189,21 +222,17 @@ func (c *Client) receiveDisconnectLocked(cn *conn, p *packet.Disconnect) error {
 // returns when writing fails, when the server is silent for too long, after our
 // DISCONNECT, or once read has returned.
 func (c *Client) write(cn *conn) error {
-	var spare []byte
+	var w batch
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	sent, readDone := time.Now(), false
 	for {
 		c.mu.Lock()
-		out, tokens, traced, last := cn.out, cn.tokens, cn.traced, cn.last
-		cn.out, cn.tokens, cn.traced = spare[:0], nil, nil
+		w.take(cn)
+		last := cn.out.closed
 		c.mu.Unlock()
-		spare = nil
-		if cap(out) <= keptBuffer {
-			spare = out
-		}
-		if len(out) > 0 {
-			if err := cn.flush(out, tokens, traced); err != nil {
+		if len(w.buf) > 0 {
+			if err := w.write(cn); err != nil {
 				return fmt.Errorf("write: %w", err)
 			}
 			sent = time.Now()
@@ -222,6 +251,7 @@ func (c *Client) write(cn *conn) error {
 		timer.Reset(wait)
 		select {
 		case <-cn.wake:
+			runtime.Gosched() // whoever has more to send adds it to the same write
 		case <-timer.C:
 		case <-cn.readDone:
 			readDone = true
@@ -229,21 +259,41 @@ func (c *Client) write(cn *conn) error {
 	}
 }
 
-// flush writes out and completes the tokens of what was in it.
-func (cn *conn) flush(out []byte, tokens []*Token, traced []packet.Packet) error {
-	for _, p := range traced {
+// A batch is what goes out in one write. Its buffers change places with those
+// of the connection.
+type batch struct {
+	buf     []byte
+	written []*outbound
+	traced  []packet.Packet
+}
+
+// take exchanges the batch, which is empty, for what is to be written. Client.mu
+// must be held.
+func (w *batch) take(cn *conn) {
+	if cap(w.buf) > keptBuffer {
+		w.buf = nil
+	}
+	cn.out.buf, w.buf = w.buf[:0], cn.out.buf
+	cn.written, w.written = w.written[:0], cn.written
+	w.traced, cn.out.traced = cn.out.traced, nil
+}
+
+// write sends the batch and completes the QoS 0 messages in it.
+func (w *batch) write(cn *conn) error {
+	for _, p := range w.traced {
 		cn.trace(true, p)
 	}
 	var err error
-	for len(out) > 0 && err == nil {
+	for out := w.buf; len(out) > 0 && err == nil; {
 		n := min(len(out), maxWrite)
 		if err = cn.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
 			_, err = cn.nc.Write(out[:n])
 		}
 		out = out[n:]
 	}
-	for _, t := range tokens {
-		t.complete(packet.ReasonOf(err), err)
+	for i, o := range w.written {
+		w.written[i] = nil
+		o.complete(packet.ReasonOf(err), err)
 	}
 	return err
 }
@@ -251,7 +301,7 @@ func (cn *conn) flush(out []byte, tokens []*Token, traced []packet.Packet) error
 // linger gives the server the time to read our DISCONNECT and to close. Closing
 // first, with packets unread, could destroy it on its way.
 func (cn *conn) linger() error {
-	if half, ok := cn.nc.(interface{ CloseWrite() error }); ok {
+	if half, ok := cn.nc.(countingConn).Conn.(interface{ CloseWrite() error }); ok {
 		if err := half.CloseWrite(); err != nil {
 			return nil // the server was quicker
 		}
@@ -272,12 +322,12 @@ func (c *Client) ping(cn *conn, sent time.Time) (time.Duration, error) {
 		return time.Hour, nil
 	}
 	now := time.Now()
-	blocked := c.queue.blocked(now) // until then an answer may have lain unread
+	blocked, heard := c.lanes.blocked(now), cn.heardAt() // until then an answer may have lain unread
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !cn.pinged.IsZero() {
 		since := cn.pinged
-		for _, t := range []time.Time{cn.heard, blocked} {
+		for _, t := range []time.Time{heard, blocked} {
 			if t.After(since) {
 				since = t
 			}
@@ -289,11 +339,31 @@ func (c *Client) ping(cn *conn, sent time.Time) (time.Duration, error) {
 		}
 		return wait, nil
 	}
-	silent := max(now.Sub(sent), now.Sub(cn.heard))
+	silent := max(now.Sub(sent), now.Sub(heard))
 	if silent < cn.keepAlive {
 		return cn.keepAlive - silent, nil
 	}
-	cn.add(&packet.Pingreq{})
+	cn.out.packet(&packet.Pingreq{})
 	cn.pinged = now
 	return 0, nil
+}
+
+// countingConn counts bytes and notes when they came.
+type countingConn struct {
+	net.Conn
+	cn     *conn
+	counts *counts
+}
+
+func (c countingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.counts.bytesIn.Add(uint64(n))
+	c.cn.heard.Store(int64(time.Since(c.cn.born)))
+	return n, err
+}
+
+func (c countingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.counts.bytesOut.Add(uint64(n))
+	return n, err
 }

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/coder/websocket"
 )
@@ -16,6 +19,9 @@ import (
 type target struct {
 	network, address string // for a net.Dialer
 	host             string // for the certificate
+	scheme, path     string // of the URL
+	port             string // the scheme's
+	srv              string // DNS service to look up for host, empty for none
 	tls              bool
 	websocket        string // URL of the handshake, empty for none
 	user             *url.Userinfo
@@ -23,7 +29,7 @@ type target struct {
 
 // scheme is what a URL scheme means.
 type scheme struct {
-	port           string
+	port, srv      string
 	tls, websocket bool
 }
 
@@ -33,6 +39,10 @@ func schemeOf(name string) (scheme, bool) {
 		return scheme{port: "1883"}, true
 	case "mqtts", "tls", "ssl":
 		return scheme{port: "8883", tls: true}, true
+	case "mqtt+srv":
+		return scheme{port: "1883", srv: "mqtt"}, true
+	case "mqtts+srv":
+		return scheme{port: "8883", srv: "secure-mqtt", tls: true}, true
 	case "ws":
 		return scheme{port: "80", websocket: true}, true
 	case "wss":
@@ -55,7 +65,7 @@ func parseURL(s string) (*target, error) {
 	}
 	sc, ok := schemeOf(u.Scheme)
 	if !ok {
-		return nil, fmt.Errorf("options: URL %q: the scheme must be mqtt, mqtts, tcp, tls, ws, wss or unix", u.Redacted())
+		return nil, fmt.Errorf("options: URL %q: the scheme must be mqtt, mqtts, tcp, tls, ws, wss, unix, mqtt+srv or mqtts+srv", u.Redacted())
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("options: URL %q has no host", u.Redacted())
@@ -64,12 +74,19 @@ func parseURL(s string) (*target, error) {
 		network: "tcp",
 		address: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), sc.port)),
 		host:    u.Hostname(),
+		scheme:  strings.TrimSuffix(u.Scheme, "+srv"),
+		port:    sc.port,
+		srv:     sc.srv,
 		tls:     sc.tls,
 		user:    u.User,
+	}
+	if sc.srv != "" && u.Port() != "" {
+		return nil, fmt.Errorf("options: URL %q: DNS tells the port of %s; leave it out", u.Redacted(), u.Scheme)
 	}
 	if sc.websocket {
 		ws := *u
 		ws.User, ws.Path = nil, cmp.Or(u.Path, "/mqtt")
+		t.path = ws.Path
 		t.websocket = ws.String()
 	}
 	return t, nil
@@ -88,12 +105,12 @@ func (t *target) credentials(o *Options) {
 
 // dial opens the connection up to where MQTT begins.
 func (t *target) dial(ctx context.Context, o *Options) (net.Conn, error) {
+	if t.srv != "" {
+		return t.dialSRV(ctx, o)
+	}
 	open := o.Dial
 	if open == nil {
-		open = func(ctx context.Context) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, t.network, t.address)
-		}
+		open = func(ctx context.Context) (net.Conn, error) { return t.dialNet(ctx, o) }
 	}
 	if t.websocket != "" {
 		return t.dialWebSocket(ctx, o, open)
@@ -108,6 +125,55 @@ func (t *target) dial(ctx context.Context, o *Options) (net.Conn, error) {
 		return nil, err
 	}
 	return secure, nil
+}
+
+// dialNet opens the network connection, through the proxy if there is one.
+func (t *target) dialNet(ctx context.Context, o *Options) (net.Conn, error) {
+	open := o.DialContext
+	if open == nil {
+		open = new(net.Dialer).DialContext
+	}
+	p, err := newProxy(o.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil || t.network == "unix" {
+		return open(ctx, t.network, t.address)
+	}
+	return p.dial(ctx, open, t.address)
+}
+
+// dialSRV looks the servers up and takes the first that can be reached, in the
+// order of their priority and weight.
+func (t *target) dialSRV(ctx context.Context, o *Options) (net.Conn, error) {
+	lookup := o.LookupSRV
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupSRV
+	}
+	_, found, err := lookup(ctx, t.srv, "tcp", t.host)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, r := range found {
+		host := strings.TrimSuffix(r.Target, ".")
+		if host == "" {
+			continue // "." says that there is no such service
+		}
+		at := *t
+		at.srv, at.host, at.address = "", host, net.JoinHostPort(host, strconv.Itoa(int(r.Port)))
+		nc, err := at.dial(ctx, o)
+		if err == nil {
+			return nc, nil
+		}
+		if errs = append(errs, err); ctx.Err() != nil {
+			break
+		}
+	}
+	if len(errs) == 0 {
+		return nil, fmt.Errorf("DNS knows no server for _%s._tcp.%s", t.srv, t.host)
+	}
+	return nil, errors.Join(errs...)
 }
 
 func (t *target) tlsConfig(o *Options) *tls.Config {

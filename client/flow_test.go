@@ -20,14 +20,33 @@ type link struct {
 	inflight, maxQuota int
 }
 
-// apply encodes at once, as the flow asks for.
+// apply puts what the flow sends on its way, when there is one.
 func (l *link) apply(out *output) {
-	for _, p := range out.send {
+	for _, p := range parse(l.t, out) {
 		if l.f.online {
-			l.up = append(l.up, packet.Clone(p))
+			l.up = append(l.up, p)
 		}
 	}
 }
+
+// newOutput is where a flow of version v writes.
+func newOutput(v packet.Version) output { return output{version: v} }
+
+// parse returns and removes the packets in out.
+func parse(t interface{ Fatal(...any) }, out *output) (ps []packet.Packet) {
+	for b := out.buf; len(b) > 0; {
+		p, n, err := packet.Parse(out.version, b)
+		if err != nil || n == 0 {
+			t.Fatal(n, err)
+		}
+		ps, b = append(ps, p), b[n:]
+	}
+	out.buf = nil
+	return ps
+}
+
+// message is a message on its way.
+func message(topic string, qos byte) *outbound { return &outbound{topic: topic, qos: qos} }
 
 // serve lets the server handle one packet.
 func (l *link) serve() {
@@ -56,7 +75,7 @@ func (l *link) serve() {
 func (l *link) reconnect() {
 	l.f.lost()
 	l.up, l.down = nil, nil
-	var out output
+	out := newOutput(packet.V5)
 	l.f.connected(true, limits{receiveMax: l.maxQuota, maxQoS: 2}, &out)
 	l.apply(&out)
 }
@@ -64,7 +83,7 @@ func (l *link) reconnect() {
 func (l *link) deliver() {
 	p := l.down[0]
 	l.down = l.down[1:]
-	var out output
+	out := newOutput(packet.V5)
 	if err := l.f.receive(p, &out); err != nil {
 		l.t.Fatal(err)
 	}
@@ -81,11 +100,10 @@ func TestEveryMessageArrivesWhateverTheConnectionDoes(t *testing.T) {
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			switch n := rapid.IntRange(0, 9).Draw(t, "step"); {
 			case n < 3:
-				var out output
-				tok := newToken(nil)
-				m := packet.Publish{Topic: fmt.Append(nil, len(tokens)), QoS: qos}
-				l.f.publish(m, tok, &out)
-				tokens = append(tokens, tok)
+				out := newOutput(packet.V5)
+				m := message(fmt.Sprint(len(tokens)), qos)
+				l.f.publish(m, &out)
+				tokens = append(tokens, &m.Token)
 				l.apply(&out)
 			case n < 6 && len(l.up) > 0:
 				l.serve()
@@ -122,7 +140,7 @@ func (l *link) check() {
 }
 
 func (l *link) finish(tokens []*Token, qos byte) {
-	if l.f.head != nil || len(l.f.ids) > 0 || len(l.unreleased) > 0 {
+	if l.f.head != nil || l.f.ids.used > 0 || len(l.unreleased) > 0 {
 		l.t.Fatalf("left over: %v, %v, %v", l.f.head, l.f.ids, l.unreleased)
 	}
 	for i, tok := range tokens {
@@ -149,24 +167,23 @@ func (l *link) finish(tokens []*Token, qos byte) {
 func TestPacketIdentifiersRunOutAndComeBack(t *testing.T) {
 	o := Options{Version: packet.V311}
 	f := newFlow(&o)
-	var out output
+	out := newOutput(packet.V311)
 	f.connected(false, limits{receiveMax: 100_000, maxQoS: 2}, &out)
 	for range 65_540 {
-		f.publish(packet.Publish{Topic: []byte("t"), QoS: 1}, newToken(nil), &out)
+		f.publish(message("t", 1), &out)
 	}
-	if n := len(out.send); n != 65_535 {
+	if n := len(parse(t, &out)); n != 65_535 {
 		t.Fatalf("%d sent, want one for each identifier", n)
 	}
-	r := unsubscribeRequest(packet.V311, nil, []string{"a"})
+	r := unsubscribeRequest(nil, []string{"a"})
 	if f.request(r, &out); r.token.Err() != errNoPacketID {
 		t.Errorf("a request without an identifier ended with %v", r.token.Err())
 	}
-	out = output{}
 	if err := f.receive(&packet.Puback{ID: 7}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if len(out.send) != 1 || out.send[0].(*packet.Publish).ID != 7 {
-		t.Errorf("sent %v, want the next message with the identifier that came back", out.send)
+	if sent := parse(t, &out); len(sent) != 1 || sent[0].(*packet.Publish).ID != 7 {
+		t.Errorf("sent %v, want the next message with the identifier that came back", sent)
 	}
 }
 
@@ -179,29 +196,29 @@ func FuzzFlow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, present bool) {
 		o := Options{Version: packet.V5, ReceiveMax: 2, TopicAliasMax: 3}
 		fl := newFlow(&o)
-		var out output
+		out := newOutput(packet.V5)
 		fl.connected(false, limits{receiveMax: 10, maxQoS: 2}, &out)
 		for qos := range byte(3) {
-			fl.publish(packet.Publish{Topic: []byte("t"), QoS: max(qos, 1)}, newToken(nil), &out)
+			fl.publish(message("t", max(qos, 1)), &out)
 		}
-		for _, r := range subscribeRequests(packet.V5, []Subscription{{Filter: "a"}}) {
+		for _, r := range subscribeRequests([]Subscription{{Filter: "a"}}) {
 			fl.request(r, &out)
 		}
-		fl.request(unsubscribeRequest(packet.V5, nil, []string{"a"}), &out)
+		fl.request(unsubscribeRequest(nil, []string{"a"}), &out)
 		for len(in) > 0 {
 			p, n, err := packet.Parse(packet.V5, in)
 			if err != nil || n == 0 {
 				break
 			}
 			in = in[n:]
-			out = output{}
+			out = newOutput(packet.V5)
 			if err := fl.receive(p, &out); err != nil {
 				if packet.ReasonOf(err) <= packet.UnspecifiedError {
 					t.Fatalf("%v refused without a reason code: %v", p, err)
 				}
 				break
 			}
-			if fl.receiving > 2 || len(fl.unrel) > 2 || len(fl.aliases) > 4 || fl.quota > 10 {
+			if fl.receiving > 2 || len(fl.unrel) > 2 || fl.quota > 10 {
 				t.Fatalf("limits passed: %+v", fl)
 			}
 			if out.deliver != nil && out.deliver.msg.Topic == "" {
@@ -230,15 +247,15 @@ func FuzzParseURL(f *testing.F) {
 func BenchmarkFlowPublish(b *testing.B) {
 	o := Options{Version: packet.V5}
 	f := newFlow(&o)
-	var out output
+	out := newOutput(packet.V5)
 	f.connected(false, limits{receiveMax: 65535, maxQoS: 2}, &out)
-	p := packet.Publish{Topic: []byte("a/b"), QoS: 1, Payload: make([]byte, 64)}
-	ack := &packet.Puback{}
+	ack, payload := &packet.Puback{}, make([]byte, 64)
 	b.ReportAllocs()
 	for b.Loop() {
-		out.send = out.send[:0]
-		m := f.publish(p, newToken(nil), &out)
-		ack.ID = m.pub.ID
+		out.buf = out.buf[:0]
+		m := &outbound{topic: "a/b", qos: 1, payload: payload}
+		f.publish(m, &out)
+		ack.ID = m.id
 		if err := f.receive(ack, &out); err != nil {
 			b.Fatal(err)
 		}
@@ -248,15 +265,15 @@ func BenchmarkFlowPublish(b *testing.B) {
 func BenchmarkFlowReceive(b *testing.B) {
 	o := Options{Version: packet.V5}
 	f := newFlow(&o)
-	var out output
+	out := newOutput(packet.V5)
 	f.connected(false, limits{receiveMax: 65535, maxQoS: 2}, &out)
 	p := &packet.Publish{Topic: []byte("a/b"), QoS: 1, ID: 1, Payload: make([]byte, 64)}
 	b.ReportAllocs()
 	for b.Loop() {
-		out.send = out.send[:0]
+		out.buf = out.buf[:0]
 		if err := f.receive(p, &out); err != nil {
 			b.Fatal(err)
 		}
-		f.handled(out.deliver, &out)
+		f.settle(out.deliver, &out)
 	}
 }

@@ -19,8 +19,7 @@ type Message struct {
 	PacketID   uint16 // of a received QoS 1 or QoS 2 message; ignored when publishing
 	Properties Properties
 
-	client *Client
-	in     *inbound
+	d *delivery // of a received message
 }
 
 // Properties are those of a message. They travel with MQTT 5.0 only.
@@ -44,12 +43,16 @@ type Properties struct {
 	WillDelay time.Duration
 }
 
-// Ack acknowledges a received message before OnMessage returns. It must be
-// called by OnMessage, because acknowledgements keep the order of the messages.
-// It does nothing for QoS 0 or when called again.
+// Ack acknowledges a received message, before its handler returns or, with
+// ManualAck, at any time, from any goroutine and in any order. The server gets
+// the acknowledgements in the order of the messages, as the standard asks: one
+// that comes early waits for those before it. A message that went to several
+// handlers is acknowledged when all are done with it. Ack does nothing for QoS
+// 0, when called again, and after the connection that the message came on has
+// ended: a QoS 1 message comes again then.
 func (m *Message) Ack() {
-	if m.client != nil && m.in != nil {
-		m.client.handled(m.in)
+	if m.d != nil {
+		m.d.lane.client.delivered(m.d)
 	}
 }
 
@@ -60,19 +63,70 @@ func (m *Message) check() error {
 	if err := topic.CheckName(m.Topic); err != nil {
 		return fmt.Errorf("topic %q: %w", m.Topic, err)
 	}
+	if m.Properties.empty() {
+		return nil
+	}
+	return m.Properties.check()
+}
+
+// check refuses what the server would close the connection for.
+func (pr *Properties) check() error {
+	if pr.ResponseTopic != "" {
+		if err := topic.CheckName(pr.ResponseTopic); err != nil { // [MQTT-3.3.2-14]
+			return fmt.Errorf("ResponseTopic %q: %w", pr.ResponseTopic, err)
+		}
+	}
+	if pr.PayloadFormat > 1 {
+		return fmt.Errorf("PayloadFormat %d is neither 0 nor 1", pr.PayloadFormat)
+	}
+	if len(pr.CorrelationData) > packet.MaxString {
+		return fmt.Errorf("CorrelationData of %d bytes is over %d", len(pr.CorrelationData), packet.MaxString)
+	}
+	if err := checkText("ContentType", pr.ContentType); err != nil {
+		return err
+	}
+	return checkUser(pr.User)
+}
+
+// checkText refuses what is no string of MQTT [MQTT-1.5.4-1] [MQTT-1.5.4-2].
+func checkText(name, s string) error {
+	switch {
+	case len(s) > packet.MaxString:
+		return fmt.Errorf("%s of %d bytes is over %d", name, len(s), packet.MaxString)
+	case !packet.ValidString([]byte(s)):
+		return fmt.Errorf("%s %q is not UTF-8 without U+0000", name, s)
+	}
 	return nil
 }
 
-// publishPacket returns the packet for m. It refers to m's payload.
-func (m *Message) publishPacket(v packet.Version) packet.Publish {
-	p := packet.Publish{QoS: m.QoS, Retain: m.Retain, Topic: []byte(m.Topic), Payload: m.Payload}
-	if v == packet.V5 {
-		m.Properties.encode(&p.Properties, false)
+func checkUser(user []User) error {
+	for _, u := range user { // [MQTT-1.5.7-1]
+		if err := checkText("key of a User Property", u.Key); err != nil {
+			return err
+		}
+		if err := checkText("User Property "+u.Key, u.Value); err != nil {
+			return err
+		}
 	}
-	return p
+	return nil
 }
 
-// encode writes pr into p; a Will has a delay and no alias.
+// fill makes o the message m. It refers to the payload of m.
+func (m *Message) fill(o *outbound) {
+	o.topic, o.payload, o.qos, o.retain = m.Topic, m.Payload, m.QoS, m.Retain
+	if !m.Properties.empty() {
+		var p packet.Properties
+		m.Properties.encode(&p, false)
+		o.props, o.alias = p.AppendTo(nil), m.Properties.TopicAlias
+	}
+}
+
+func (pr *Properties) empty() bool {
+	return pr.PayloadFormat == 0 && pr.MessageExpiry <= 0 && pr.ContentType == "" && pr.ResponseTopic == "" &&
+		pr.CorrelationData == nil && pr.TopicAlias == 0 && pr.User == nil
+}
+
+// encode writes pr into p, all but the Topic Alias; only a Will has a delay.
 func (pr *Properties) encode(p *packet.Properties, will bool) {
 	if pr.PayloadFormat != 0 {
 		p.PayloadFormat = pr.PayloadFormat
@@ -93,10 +147,6 @@ func (pr *Properties) encode(p *packet.Properties, will bool) {
 	if pr.CorrelationData != nil {
 		p.CorrelationData = pr.CorrelationData
 		p.Mark(packet.PropCorrelationData)
-	}
-	if pr.TopicAlias != 0 && !will {
-		p.TopicAlias = pr.TopicAlias
-		p.Mark(packet.PropTopicAlias)
 	}
 	if pr.WillDelay > 0 && will {
 		p.WillDelay = seconds(pr.WillDelay)
@@ -131,16 +181,11 @@ func (pr *Properties) decode(p *packet.Properties) {
 	}
 }
 
-// received copies p into a Message of the given topic.
-func received(p *packet.Publish, name string) Message {
-	m := Message{
-		Topic:    name,
-		Payload:  bytes.Clone(p.Payload),
-		QoS:      p.QoS,
-		Retain:   p.Retain,
-		Dup:      p.Dup,
-		PacketID: p.ID,
-	}
+// received makes d the message of p, which belongs to the packet reader.
+func (d *delivery) received(p *packet.Publish, name string) {
+	m := &d.msg
+	m.Topic, m.QoS, m.Retain, m.Dup, m.PacketID = name, p.QoS, p.Retain, p.Dup, p.ID
+	m.Payload = bytes.Clone(p.Payload)
 	m.Properties.decode(&p.Properties)
-	return m
+	m.d = d
 }

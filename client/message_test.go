@@ -103,7 +103,7 @@ func TestAMessageOfALostConnectionIsNotAcknowledged(t *testing.T) {
 func TestOnMessageMayWaitForTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		failed := make(chan error, 100)
-		o := client.Options{QueueSize: 2, OnMessage: func(c *client.Client, m *client.Message) {
+		o := client.Options{QueueSize: 2, Overflow: client.Block, OnMessage: func(c *client.Client, m *client.Message) {
 			failed <- c.Publish(context.Background(), client.Message{Topic: "answer", QoS: 1})
 		}}
 		c, _, p, _ := connect(t, o, &packet.Connack{})
@@ -126,7 +126,7 @@ func TestOnMessageMayWaitForTheServer(t *testing.T) {
 func TestASlowOnMessageHoldsTheServerBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		o := client.Options{QueueSize: 2, KeepAlive: 10 * time.Second, OnMessage: func(*client.Client, *client.Message) {
+		o := client.Options{QueueSize: 2, Overflow: client.Block, KeepAlive: 10 * time.Second, OnMessage: func(*client.Client, *client.Message) {
 			time.Sleep(time.Minute) // simulated: the clock is the bubble's
 			n++
 		}}

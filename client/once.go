@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
+	"slices"
 
 	"github.com/wirebird/wirebird/packet"
 )
@@ -11,24 +13,61 @@ import (
 // PublishOnce connects, publishes the messages in order, waits until the server
 // has them all and disconnects. It does not reconnect.
 func PublishOnce(ctx context.Context, o Options, messages ...Message) error {
+	return PublishMany(ctx, o, slices.Values(messages))
+}
+
+// PublishMany is PublishOnce for messages that need not all be in memory. They
+// are under way together, up to Options.MaxQueued.
+func PublishMany(ctx context.Context, o Options, messages iter.Seq[Message]) error {
 	o.Reconnect.Off = true
 	c, err := Connect(ctx, o)
 	if err != nil {
 		return err
 	}
-	tokens := make([]*Token, 0, len(messages))
-	for _, m := range messages {
+	type sent struct {
+		topic string
+		token *Token
+	}
+	var open []sent
+	for m := range messages {
 		t, e := c.PublishAsync(ctx, m)
 		if e != nil {
 			err = e
 			break
 		}
-		tokens = append(tokens, t)
-	}
-	for i, t := range tokens {
-		if e := t.Wait(ctx); err == nil {
-			err = wrapPublish(messages[i].Topic, e)
+		for len(open) > 0 && open[0].token.Completed() && err == nil { // most complete in order
+			err = wrapPublish(open[0].topic, open[0].token.Err())
+			open = open[1:]
 		}
+		if open = append(open, sent{m.Topic, t}); err != nil {
+			break
+		}
+	}
+	for _, s := range open {
+		if e := s.token.Wait(ctx); err == nil {
+			err = wrapPublish(s.topic, e)
+		}
+	}
+	return errors.Join(err, c.Close())
+}
+
+// Listen connects, subscribes and calls fn for each message until ctx ends,
+// which is no error. It reconnects as Options say.
+func Listen(ctx context.Context, o Options, fn func(*Client, *Message), filters ...Subscription) error {
+	o.OnMessage = fn
+	c, err := Connect(ctx, o)
+	if err != nil {
+		return err
+	}
+	if _, err = c.Subscribe(ctx, filters...); err == nil {
+		select {
+		case <-ctx.Done():
+		case <-c.Done():
+			err = closedError(c.Err())
+		}
+	}
+	if ctx.Err() != nil {
+		err = nil
 	}
 	return errors.Join(err, c.Close())
 }
@@ -40,7 +79,7 @@ func ReceiveN(ctx context.Context, o Options, n int, filters ...Subscription) ([
 	arrived := make(chan *Message)
 	gone := make(chan struct{})
 	seen := 0
-	o.Reconnect.Off = true
+	o.Reconnect.Off, o.Overflow, o.ManualAck = true, Block, false
 	o.OnMessage = func(_ *Client, m *Message) {
 		if seen++; seen > n {
 			<-gone // too late to be acknowledged

@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -30,14 +29,17 @@ const (
 // Options says how to connect and what to call. Only URL or Dial is needed.
 type Options struct {
 	// URL names the server: mqtt:// or tcp:// (port 1883), mqtts:// or tls://
-	// (8883), ws:// (80), wss:// (443), unix:///path. A WebSocket URL without a
-	// path means /mqtt. A user and password in it are used when Username and
-	// Password are empty. Empty means mqtt://localhost.
+	// (8883), ws:// (80), wss:// (443), unix:///path. mqtt+srv://domain and
+	// mqtts+srv://domain look the servers up in DNS, as _mqtt._tcp and
+	// _secure-mqtt._tcp. A WebSocket URL without a path means /mqtt. A user and
+	// password in it are used when Username and Password are empty. Empty means
+	// mqtt://localhost.
 	URL string
 	// ClientID is the Client Identifier. Empty lets the server assign one; MQTT
 	// 3.1 has no such thing, so there it is made of random letters.
 	ClientID string
-	// Version of the protocol. 0 means 5.0.
+	// Version of the protocol. 0 negotiates: 5.0, and if the server does not
+	// speak it 3.1.1, and then 3.1. Client.Version tells the outcome.
 	Version packet.Version
 	// CleanStart throws away the session the server has from an earlier
 	// connection. In MQTT 3.x it also ends the session with every connection,
@@ -50,6 +52,9 @@ type Options struct {
 	// SessionExpiry is how long the server keeps the session after the
 	// connection ended, in whole seconds. Less than 0 means forever. MQTT 5.0 only.
 	SessionExpiry time.Duration
+	// Credentials, if set, is called before each attempt to connect and replaces
+	// Username and Password: for tokens that expire. An error ends the attempt.
+	Credentials func(context.Context) (username string, password []byte, err error)
 	// Username is sent when it is not empty.
 	Username string
 	// Password is sent when it is not nil. MQTT 3.x wants a Username with it.
@@ -61,8 +66,21 @@ type Options struct {
 	// An empty ServerName means the URL's host.
 	TLS *tls.Config
 	// Dial replaces the opening of the network connection. TLS and WebSocket
-	// still go on top, as URL says.
+	// still go on top, as URL says. It does not learn of other servers: a Server
+	// Reference is ignored.
 	Dial func(context.Context) (net.Conn, error)
+	// DialContext opens network connections, to a server or a proxy, in the
+	// manner of net.Dialer.DialContext. Set a net.Dialer's to bind to an address.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Proxy is a URL: socks5:// (names are resolved here), socks5h:// (by the
+	// proxy), http:// or https:// (with CONNECT), each with user:password@ if the
+	// proxy asks for it. Empty means none. It is not for unix URLs.
+	Proxy string
+	// LookupSRV finds the servers of +srv URLs. nil means the system's resolver.
+	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	// NoServerReference ignores where a server sends its clients. Otherwise a
+	// Server Reference of MQTT 5.0 is followed, but never from TLS to plain text.
+	NoServerReference bool
 	// Header goes with the WebSocket handshake.
 	Header http.Header
 	// ConnectTimeout is for one attempt, from dialing to CONNACK. 0 means 10 s.
@@ -76,7 +94,12 @@ type Options struct {
 	MaxPacketSize uint32
 	// TopicAliasMax is the highest Topic Alias the server may use. 0 means none.
 	TopicAliasMax uint16
-	// RequestResponse asks the server for Response Information.
+	// NoAutoAlias keeps the client from assigning Topic Aliases. Otherwise a
+	// topic gets one with its second message, when the server allows; the topic
+	// that was not used for longest gives up its own.
+	NoAutoAlias bool
+	// RequestResponse asks the server for Response Information, which Request
+	// then uses for its Response Topic.
 	RequestResponse bool
 	// NoProblemInfo asks the server to leave out Reason Strings and User
 	// Properties where the standard lets it.
@@ -91,25 +114,50 @@ type Options struct {
 	// MaxQueued limits the messages accepted by Publish and PublishAsync and not
 	// yet completed. More have to wait. 0 means 1,000.
 	MaxQueued int
-	// QueueSize limits the messages that wait for OnMessage; see the package
-	// comment for what happens when it is full. 0 means 1,000.
+	// QueueSize limits the messages that wait for a handler, and for OnMessage.
+	// 0 means 1,000.
 	QueueSize int
+	// Overflow is for QoS 0 messages that find the queue of OnMessage full.
+	Overflow Overflow
+	// ManualAck leaves acknowledging to Message.Ack, for all handlers.
+	ManualAck bool
+	// Handlers are there before the first connection, so that messages which the
+	// server kept for the session find them. Handle adds more.
+	Handlers []Handler
+	// Outbox keeps QoS 1 and QoS 2 messages on disk until they are acknowledged.
+	// nil keeps them in memory.
+	Outbox *OutboxOptions
+	// Trace Context for what Publish sends: see TraceContext. nil takes it from
+	// ContextWithTrace.
+	TraceContext func(context.Context) TraceContext
 	// Reconnect says how to come back after a lost connection.
 	Reconnect ReconnectOptions
 	// Logger receives what no caller is told. nil means none.
 	Logger *slog.Logger
 
-	// OnConnect, OnDisconnect and OnMessage run one at a time on a goroutine of
-	// their own, in the order things happened. They may call anything but Close.
+	// The functions below run one at a time on a goroutine of their own, in the
+	// order things happened. They may call anything but Close.
 
 	// OnConnect is called after every accepted connection, the first included.
 	OnConnect func(*Client, Connack)
+	// OnConnectFail is called after every failed attempt but Connect's own.
+	OnConnectFail func(*Client, error)
 	// OnDisconnect is called after every connection, with what ended it; nil
-	// means Disconnect or Close.
+	// means Disconnect or Close. A server's DISCONNECT is a *packet.Error with
+	// its code.
 	OnDisconnect func(*Client, error)
-	// OnMessage is called for each message. The message is its to keep. It is
-	// acknowledged when OnMessage returns.
+	// OnMessage is called for each message that no handler's filter matches. The
+	// message is its to keep. It is acknowledged when OnMessage returns.
 	OnMessage func(*Client, *Message)
+	// OnPublish is called when a message has completed: with its acknowledgement,
+	// or for QoS 0 when it was written. While 100,000 calls wait, further ones
+	// are dropped and counted in Stats.CallbacksDropped.
+	OnPublish func(*Client, *Token)
+	// OnSubscribe is called with the server's answer to each SUBSCRIBE, those
+	// included that the client makes itself.
+	OnSubscribe func(*Client, []Subscription, []packet.ReasonCode)
+	// OnUnsubscribe is called with the server's answer to each UNSUBSCRIBE.
+	OnUnsubscribe func(c *Client, filters []string, codes []packet.ReasonCode)
 
 	// Trace is called with each packet before it is written and after it was
 	// read. It runs on the goroutines that serve the connection, must not block
@@ -166,14 +214,8 @@ type Subscription struct {
 // withDefaults returns o with every zero value replaced by what it means, or
 // an error that names the field which makes no sense.
 func (o Options) withDefaults() (Options, error) {
-	if o.Version == 0 {
-		o.Version = packet.V5
-	}
-	if o.ClientID == "" && o.Version != packet.V5 {
-		o.CleanStart = true // [MQTT-3.1.3-7] of 3.1.1
-		if o.Version == packet.V31 {
-			o.ClientID = "wirebird-" + rand.Text()[:14] // 3.1 allows 23 characters
-		}
+	if o.Version == 0 && o.Auth != nil {
+		o.Version = packet.V5 // nothing else has it
 	}
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	o.KeepAlive = cmp.Or(o.KeepAlive, defaultKeepAlive)
@@ -187,11 +229,11 @@ func (o Options) withDefaults() (Options, error) {
 
 func (o *Options) check() error {
 	switch {
-	case o.Version < packet.V31 || o.Version > packet.V5:
+	case o.Version != 0 && (o.Version < packet.V31 || o.Version > packet.V5):
 		return fmt.Errorf("options: Version %d is none of 3, 4 and 5", o.Version)
 	case o.KeepAlive > math.MaxUint16*time.Second:
 		return fmt.Errorf("options: KeepAlive %v is over 65535 s", o.KeepAlive)
-	case o.Version != packet.V5 && o.Password != nil && o.Username == "":
+	case o.Version != packet.V5 && o.Version != 0 && o.Password != nil && o.Username == "":
 		return errors.New("options: Password needs a Username in MQTT 3.x")
 	case o.Version != packet.V5 && o.Auth != nil:
 		return errors.New("options: Auth needs Version 5.0")
@@ -200,10 +242,39 @@ func (o *Options) check() error {
 	case o.Reconnect.Min < 0 || o.Reconnect.Max < o.Reconnect.Min:
 		return fmt.Errorf("options: Reconnect.Max %v is less than Min %v", o.Reconnect.Max, o.Reconnect.Min)
 	}
+	if o.Overflow > Block {
+		return fmt.Errorf("options: Overflow %d is none of DropNewest, DropOldest and Block", o.Overflow)
+	}
 	if o.Will != nil {
 		if err := o.Will.check(); err != nil {
 			return fmt.Errorf("options: Will: %w", err)
 		}
+		if len(o.Will.Payload) > packet.MaxString {
+			return fmt.Errorf("options: Will: payload of %d bytes is over %d", len(o.Will.Payload), packet.MaxString)
+		}
+	}
+	for i := range o.Handlers {
+		if err := o.Handlers[i].check(); err != nil {
+			return fmt.Errorf("options: Handlers: %w", err)
+		}
+	}
+	return o.checkTexts()
+}
+
+// checkTexts refuses what no packet can carry [MQTT-3.1.3-4] [MQTT-3.1.3-12].
+func (o *Options) checkTexts() error {
+	err := checkText("ClientID", o.ClientID)
+	if err == nil {
+		err = checkText("Username", o.Username)
+	}
+	if err == nil && len(o.Password) > packet.MaxString {
+		err = fmt.Errorf("Password of %d bytes is over %d", len(o.Password), packet.MaxString)
+	}
+	if err == nil {
+		err = checkUser(o.UserProperties)
+	}
+	if err != nil {
+		return fmt.Errorf("options: %w", err)
 	}
 	return nil
 }
@@ -225,58 +296,6 @@ func seconds(d time.Duration) uint32 {
 	return uint32(d / time.Second)
 }
 
-// connectPacket builds CONNECT; reconnect is false only the first time.
-func (o *Options) connectPacket(clientID string, reconnect bool) *packet.Connect {
-	p := &packet.Connect{
-		Version:     o.Version,
-		CleanStart:  o.CleanStart && (o.Version != packet.V5 || !reconnect),
-		KeepAlive:   o.keepAliveSeconds(),
-		ClientID:    []byte(clientID),
-		HasUsername: o.Username != "",
-		HasPassword: o.Password != nil,
-		Username:    []byte(o.Username),
-		Password:    o.Password,
-	}
-	if o.Will != nil {
-		p.Will = &packet.Will{QoS: o.Will.QoS, Retain: o.Will.Retain, Topic: []byte(o.Will.Topic), Payload: o.Will.Payload}
-		if o.Version == packet.V5 {
-			o.Will.Properties.encode(&p.Will.Properties, true)
-		}
-	}
-	if o.Version != packet.V5 {
-		return p
-	}
-	pr := &p.Properties
-	put := func(set bool, id packet.PropertyID) {
-		if set {
-			pr.Mark(id)
-		}
-	}
-	pr.SessionExpiry = seconds(o.SessionExpiry)
-	put(pr.SessionExpiry != 0, packet.PropSessionExpiry)
-	pr.ReceiveMax = o.ReceiveMax
-	put(o.ReceiveMax != 0, packet.PropReceiveMax)
-	pr.MaxPacketSize = o.MaxPacketSize
-	put(o.MaxPacketSize != 0, packet.PropMaxPacketSize)
-	pr.TopicAliasMax = o.TopicAliasMax
-	put(o.TopicAliasMax != 0, packet.PropTopicAliasMax)
-	if o.RequestResponse {
-		pr.RequestResponse = 1
-		pr.Mark(packet.PropRequestResponse)
-	}
-	put(o.NoProblemInfo, packet.PropRequestProblem) // its value is 0
-	encodeUser(pr, o.UserProperties)
-	if o.Auth != nil {
-		pr.AuthMethod = []byte(o.Auth.Method())
-		pr.Mark(packet.PropAuthMethod)
-		if data := o.Auth.Start(); data != nil {
-			pr.AuthData = data
-			pr.Mark(packet.PropAuthData)
-		}
-	}
-	return p
-}
-
 func (s *Subscription) check() error {
 	if s.QoS > 2 {
 		return fmt.Errorf("subscribe to %q: QoS %d is none of 0, 1 and 2", s.Filter, s.QoS)
@@ -285,6 +304,15 @@ func (s *Subscription) check() error {
 		return fmt.Errorf("subscribe to %q: RetainHandling %d is none of 0, 1 and 2", s.Filter, s.RetainHandling)
 	}
 	if err := topic.CheckFilter(s.Filter); err != nil {
+		return fmt.Errorf("subscribe to %q: %w", s.Filter, err)
+	}
+	if share, _ := topic.SplitShare(s.Filter); share != "" && s.NoLocal { // [MQTT-3.8.3-4]
+		return fmt.Errorf("subscribe to %q: a shared subscription cannot have NoLocal", s.Filter)
+	}
+	if s.ID > packet.MaxVarint {
+		return fmt.Errorf("subscribe to %q: ID %d is over %d", s.Filter, s.ID, packet.MaxVarint)
+	}
+	if err := checkUser(s.User); err != nil {
 		return fmt.Errorf("subscribe to %q: %w", s.Filter, err)
 	}
 	return nil

@@ -1,82 +1,77 @@
 package client
 
 import (
-	"context"
-	"fmt"
+	"errors"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/wirebird/wirebird/packet"
 )
 
-// dispatch calls the application until the queue ends.
-func (c *Client) dispatch() {
-	for {
-		e, ok := c.queue.pop()
-		if !ok {
-			return
-		}
-		switch {
-		case e.in != nil:
-			if c.opts.OnMessage != nil {
-				c.opts.OnMessage(c, &e.in.msg)
-			}
-			c.handled(e.in)
-		case e.connected != nil:
-			if c.opts.OnConnect != nil {
-				c.opts.OnConnect(c, *e.connected)
-			}
-		case c.opts.OnDisconnect != nil:
-			c.opts.OnDisconnect(c, e.lost)
-		}
-	}
-}
-
-// run serves one connection after the other until the client ends.
-func (c *Client) run(ctx context.Context, cn *conn) {
-	var callbacks sync.WaitGroup
-	callbacks.Go(c.dispatch)
+// run serves one connection after the other until the client ends. Without a
+// connection to begin with it makes one.
+func (c *Client) run(cn *conn) {
 	var err error
+	if cn == nil {
+		cn, err = c.reopen(-1)
+	}
 	for cn != nil {
 		err = c.serve(cn)
 		c.detach(cn, err)
-		if err == nil || c.opts.Reconnect.Off || final(err) {
+		if err == nil || c.opts.Reconnect.Off || c.final(err) {
 			break
 		}
+		c.counts.lost.Add(1)
 		c.opts.Logger.Warn("connection lost", "client_id", c.ClientID(), "error", err)
-		c.queue.tell(event{lost: err})
-		cn, err = c.reopen(ctx)
+		c.tellLost(err)
+		cn, err = c.reopen(0)
 	}
 	c.end(err)
-	c.queue.finish(false)
-	callbacks.Wait()
+	told := true
 	if cn != nil && c.opts.OnDisconnect != nil {
+		told = false
+		c.lanes.tell(c.main, func() { told = true; c.opts.OnDisconnect(c, err) })
+	}
+	c.lanes.finishAll(false)
+	c.lanes.running.Wait()
+	if !told { // Disconnect has emptied the lanes
 		c.opts.OnDisconnect(c, err)
 	}
+	c.closeOutbox()
 	close(c.done)
+}
+
+func (c *Client) tellLost(err error) {
+	if c.opts.OnDisconnect != nil {
+		c.lanes.tell(c.main, func() { c.opts.OnDisconnect(c, err) })
+	}
 }
 
 // attach makes cn the connection of the session. It returns false, and closes
 // cn, if the client is being closed.
 func (c *Client) attach(cn *conn, ack *packet.Connack) bool {
 	info := Connack{Code: ack.Code, SessionPresent: ack.SessionPresent, Properties: ack.Properties}
-	if ack.SessionPresent {
-		c.queue.forgetUnacked()
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.closing {
+		c.mu.Unlock()
 		cn.nc.Close()
 		return false
 	}
+	c.counts.connects.Add(1)
 	c.conn, c.connack = cn, info
+	close(c.up)
 	if ack.Properties.Has(packet.PropAssignedClientID) {
 		c.clientID = string(ack.Properties.AssignedClientID)
 	}
-	c.flow.connected(ack.SessionPresent, limitsOf(&ack.Properties), &c.step)
-	c.applyLocked(cn)
-	c.queue.tell(event{connected: &info})
+	c.expireStored()
+	if c.opts.OnConnect != nil {
+		c.lanes.tell(c.main, func() { c.opts.OnConnect(c, info) })
+	}
+	c.flow.connected(ack.SessionPresent, limitsOf(&ack.Properties), &cn.out)
+	refused := cn.out.refused
+	cn.out.refused = nil
+	c.mu.Unlock()
+	c.warnRefused(refused)
 	return true
 }
 
@@ -87,12 +82,14 @@ func (c *Client) detach(cn *conn, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn = nil
+	c.conn, c.up = nil, make(chan struct{})
 	c.flow.lost()
-	for _, t := range cn.tokens {
-		t.complete(packet.UnspecifiedError, err)
+	for _, o := range cn.written {
+		o.complete(packet.UnspecifiedError, err)
 	}
-	cn.tokens = nil
+	cn.written = nil
+	c.servers.elsewhere = nil
+	c.checkDrainedLocked()
 	if c.reauth != nil {
 		c.reauth.complete(packet.ReasonOf(err), err)
 		c.reauth = nil
@@ -107,37 +104,44 @@ func (c *Client) end(err error) {
 		err = nil // whatever came of it, the end was asked for
 	}
 	c.closing, c.err = true, err
-	cause := ErrClosed
-	if err != nil {
-		cause = fmt.Errorf("%w: %w", ErrClosed, err)
-	}
-	c.flow.fail(cause)
+	c.flow.fail(closedError(err))
 	close(c.stopped)
 	c.cancel()
 }
 
-// reopen tries to connect until it succeeds, ctx ends, or the server refuses in
-// a way that waiting does not change.
-func (c *Client) reopen(ctx context.Context) (*conn, error) {
-	for attempt := 0; ; attempt++ {
-		timer := time.NewTimer(c.opts.Reconnect.delay(attempt, rand.Float64()))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
+// reopen tries to connect until it succeeds, the client is closed, or the server
+// refuses in a way that waiting does not change. It waits before each attempt;
+// attempt -1 is at once.
+func (c *Client) reopen(attempt int) (*conn, error) {
+	ctx := c.life
+	for ; ; attempt++ {
+		if attempt >= 0 {
+			timer := time.NewTimer(c.opts.Reconnect.delay(attempt, rand.Float64()))
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return nil, ctx.Err()
+			}
 		}
-		cn, ack, err := c.open(ctx, true)
-		switch {
-		case err == nil:
+		cn, ack, err := c.open(ctx)
+		if err == nil {
 			if !c.attach(cn, ack) {
 				return nil, ErrClosed
 			}
 			return cn, nil
-		case ctx.Err() != nil || final(err):
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		c.counts.failures.Add(1)
+		if c.opts.OnConnectFail != nil {
+			c.lanes.tell(c.main, func() { c.opts.OnConnectFail(c, err) })
+		}
+		if final(err) {
 			return nil, err
 		}
-		c.opts.Logger.Info("reconnect refused", "client_id", c.ClientID(), "attempt", attempt+1, "error", err)
+		c.opts.Logger.Info("no connection", "client_id", c.ClientID(), "attempt", max(attempt, 0)+1, "error", err)
 	}
 }
 
@@ -148,6 +152,20 @@ func (r ReconnectOptions) delay(attempt int, random float64) time.Duration {
 		limit = min(limit, d)
 	}
 	return r.Min + time.Duration(random*float64(limit-r.Min))
+}
+
+// final reports whether a connection that ended with err is the last. A server
+// that names another is not.
+func (c *Client) final(err error) bool {
+	if r, ok := errors.AsType[*reference](err); ok {
+		c.mu.Lock()
+		from := c.servers.origin
+		c.mu.Unlock()
+		if c.refer(from, r) {
+			return false
+		}
+	}
+	return final(err)
 }
 
 // final reports whether connecting again would only meet the same answer, or,

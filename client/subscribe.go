@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/wirebird/wirebird/packet"
+	"github.com/wirebird/wirebird/topic"
 )
 
 // maxFilters is how many filters one SUBSCRIBE carries at most, to stay below
@@ -13,7 +14,7 @@ const maxFilters = 100
 
 // subscribeRequests splits subs into packets: a Subscription Identifier and
 // User Properties belong to the whole packet.
-func subscribeRequests(v packet.Version, subs []Subscription) []*request {
+func subscribeRequests(subs []Subscription) []*request {
 	var out []*request
 	for len(subs) > 0 {
 		n := 1
@@ -22,34 +23,32 @@ func subscribeRequests(v packet.Version, subs []Subscription) []*request {
 		}
 		p := &packet.Subscribe{}
 		for _, s := range subs[:n] {
-			f := packet.Subscription{Filter: []byte(s.Filter), QoS: s.QoS}
-			if v == packet.V5 {
-				f.NoLocal, f.RetainAsPublished, f.RetainHandling = s.NoLocal, s.RetainAsPublished, s.RetainHandling
-			}
-			p.Filters = append(p.Filters, f)
+			p.Filters = append(p.Filters, packet.Subscription{
+				Filter:            []byte(s.Filter),
+				QoS:               s.QoS,
+				NoLocal:           s.NoLocal,
+				RetainAsPublished: s.RetainAsPublished,
+				RetainHandling:    s.RetainHandling,
+			})
 		}
-		if v == packet.V5 {
-			if subs[0].ID != 0 {
-				p.Properties.SubscriptionIDs = []uint32{subs[0].ID}
-				p.Properties.Mark(packet.PropSubscriptionID)
-			}
-			encodeUser(&p.Properties, subs[0].User)
+		if subs[0].ID != 0 {
+			p.Properties.SubscriptionIDs = []uint32{subs[0].ID}
+			p.Properties.Mark(packet.PropSubscriptionID)
 		}
-		out = append(out, &request{pkt: p, subs: slices.Clone(subs[:n]), token: newToken(nil)})
+		encodeUser(&p.Properties, subs[0].User)
+		out = append(out, &request{pkt: p, subs: slices.Clone(subs[:n]), token: new(Token)})
 		subs = subs[n:]
 	}
 	return out
 }
 
-func unsubscribeRequest(v packet.Version, user []User, filters []string) *request {
+func unsubscribeRequest(user []User, filters []string) *request {
 	p := &packet.Unsubscribe{}
 	for _, s := range filters {
 		p.Filters = append(p.Filters, []byte(s))
 	}
-	if v == packet.V5 {
-		encodeUser(&p.Properties, user)
-	}
-	return &request{pkt: p, filters: slices.Clone(filters), token: newToken(nil)}
+	encodeUser(&p.Properties, user)
+	return &request{pkt: p, filters: slices.Clone(filters), token: new(Token)}
 }
 
 // request sends r, now or with the next connection.
@@ -59,8 +58,62 @@ func (f *flow) request(r *request, out *output) {
 		return
 	}
 	if f.online {
-		out.send = append(out.send, r.pkt)
+		f.sendRequest(r, out)
+		f.dropFailed()
 	}
+}
+
+// sendRequest sends r unless the server's limits forbid it.
+func (f *flow) sendRequest(r *request, out *output) {
+	if err := f.allowsRequest(r); err != nil {
+		if r.again {
+			out.refused = append(out.refused, r.subs[0].Filter)
+		}
+		r.failed = true
+		r.complete(packet.ReasonOf(err), err)
+		return
+	}
+	if r.again {
+		f.counts.resubscribed += uint64(len(r.subs))
+	}
+	out.packet(r.pkt)
+}
+
+// allowsRequest reports why the server would refuse r.
+func (f *flow) allowsRequest(r *request) error {
+	if l := f.limits.maxPacketSize; l != 0 && len(r.pkt.Append(nil, f.version)) > int(l) {
+		return &packet.Error{Code: packet.PacketTooLarge, Rule: "MQTT-3.2.2-15"}
+	}
+	for _, s := range r.subs {
+		share, filter := topic.SplitShare(s.Filter)
+		switch {
+		case share != "" && f.limits.noShared:
+			return &packet.Error{Code: packet.SharedSubscriptionsNotSupported}
+		case f.limits.noWildcard && topic.HasWildcard(filter):
+			return &packet.Error{Code: packet.WildcardSubscriptionsNotSupported}
+		case f.limits.noSubID && s.ID != 0:
+			return &packet.Error{Code: packet.SubscriptionIdentifiersNotSupported}
+		}
+	}
+	return nil
+}
+
+// dropFailed forgets the requests that could not be sent.
+func (f *flow) dropFailed() {
+	f.requests = slices.DeleteFunc(f.requests, func(r *request) bool { return r.failed })
+}
+
+// request is a SUBSCRIBE or UNSUBSCRIBE on its way to the server and back.
+type request struct {
+	id        uint16
+	pkt       packet.Packet
+	subs      []Subscription // of a SUBSCRIBE
+	filters   []string       // of an UNSUBSCRIBE
+	token     *Token         // nil: nobody waits
+	completed bool           // token was told
+	failed    bool           // it cannot be sent
+	codes     []packet.ReasonCode
+	again     bool // made by us, after the server lost the session
 }
 
 // open gives r a packet identifier and remembers it.
@@ -73,9 +126,6 @@ func (f *flow) open(r *request) error {
 		p.ID = r.id
 	case *packet.Unsubscribe:
 		p.ID = r.id
-	}
-	if l := f.limits.maxPacketSize; l != 0 && len(r.pkt.Append(nil, f.version)) > int(l) {
-		return &packet.Error{Code: packet.PacketTooLarge, Rule: "MQTT-3.2.2-15"}
 	}
 	f.requests = append(f.requests, r)
 	return nil
@@ -113,7 +163,7 @@ func (f *flow) resubscribe(out *output) {
 	n := len(f.requests)
 	subs := f.subs
 	f.subs = nil
-	for _, r := range subscribeRequests(f.version, subs) {
+	for _, r := range subscribeRequests(subs) {
 		r.again = true
 		if f.open(r) != nil {
 			out.refused = append(out.refused, r.subs[0].Filter)
@@ -182,6 +232,7 @@ func (f *flow) receiveUnsuback(p *packet.Unsuback, out *output) error {
 
 // answer completes r; the packet identifier it frees may be waited for.
 func (f *flow) answer(r *request, out *output) {
+	out.answered = r
 	r.complete(packet.Success, nil)
 	f.pump(out)
 }

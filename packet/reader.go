@@ -34,6 +34,14 @@ func NewReader(r io.Reader, v Version, maxSize int) *Reader {
 // when a CONNECT has told what the client speaks.
 func (r *Reader) SetVersion(v Version) { r.version = v }
 
+// Ready reports whether ReadPacket returns at once, without the stream: the next
+// packet is all there, or is an error.
+func (r *Reader) Ready() bool {
+	b := r.buf[r.pos:]
+	h, n, err := ParseHeader(b)
+	return err != nil || r.err != nil || n > 0 && len(b)-n >= h.Remaining
+}
+
 // ReadPacket returns the next packet, which is valid until the next call. At the
 // end of the stream the error is io.EOF, or io.ErrUnexpectedEOF within a packet.
 // An error is final. A packet over the limit is refused by its header, with the

@@ -154,3 +154,26 @@ func TestVersionChangesAfterConnect(t *testing.T) {
 		t.Errorf("ReadPacket = %v, %v", p, err)
 	}
 }
+
+func TestReadyTellsWhetherAPacketIsThere(t *testing.T) {
+	in := (&packet.Pingresp{}).Append(nil, packet.V5)
+	in = (&packet.Puback{ID: 1}).Append(in, packet.V5)
+	r := packet.NewReader(iotest.DataErrReader(bytes.NewReader(in[:5])), packet.V5, 0)
+	if r.Ready() {
+		t.Error("ready before anything was read")
+	}
+	for want := range 2 {
+		if _, err := r.ReadPacket(); (err != nil) != (want == 1) {
+			t.Fatal(err)
+		}
+	}
+	r = packet.NewReader(bytes.NewReader(in), packet.V5, 0)
+	for _, want := range []bool{true, false} {
+		if _, err := r.ReadPacket(); err != nil {
+			t.Fatal(err)
+		}
+		if r.Ready() != want {
+			t.Errorf("ready %v, want %v", !want, want)
+		}
+	}
+}

@@ -108,6 +108,7 @@ func (p *sub) run(cmd *cobra.Command) error {
 	p.streams.out = p.printer.w // --debug and the messages share it
 	p.left = p.count
 	o.OnMessage = p.message
+	o.Overflow = client.Block // a slow terminal loses nothing
 	c, err := p.dial(ctx, p.streams, o)
 	if err != nil {
 		return err
