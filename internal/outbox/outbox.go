@@ -166,13 +166,22 @@ func (b *Outbox) Done(seq uint64) {
 	delete(b.live, seq)
 	b.bytes -= int64(size)
 	b.pending = appendDone(b.pending, seq)
+	if b.first != 0 && seq >= b.first { // no file has it yet
+		b.added--
+	} else {
+		b.forgetLocked(seq)
+	}
+	b.work.Signal()
+}
+
+// forgetLocked counts an entry out of its file.
+func (b *Outbox) forgetLocked(seq uint64) {
 	for i := len(b.segments) - 1; i >= 0; i-- {
 		if b.segments[i].first <= seq {
 			b.segments[i].live--
-			break
+			return
 		}
 	}
-	b.work.Signal()
 }
 
 // Len returns how many entries are not done, and the bytes of their data.
