@@ -1,8 +1,10 @@
 package outbox
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -58,6 +60,21 @@ func want(t *testing.T, r Recovered, data ...string) {
 	}
 }
 
+// newest is the file that was written last and holds records.
+func newest(t *testing.T, dir string) (path string, content []byte) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no file", err)
+	}
+	path = paths[len(paths)-1]
+	content, err = os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, content
+}
+
 func TestEntriesComeBackInOrderUntilTheyAreDone(t *testing.T) {
 	for _, size := range []int64{0, 1, 60} {
 		t.Run(fmt.Sprint("segments of ", size), func(t *testing.T) {
@@ -106,6 +123,58 @@ func TestEntriesComeBackInOrderUntilTheyAreDone(t *testing.T) {
 				t.Errorf("an empty outbox has the files %v", files)
 			}
 		})
+	}
+}
+
+func TestATornRecordIsLostAlone(t *testing.T) {
+	dir := t.TempDir()
+	b, _ := open(t, dir, Options{})
+	add(t, b, "first", "second", "torn")
+	closed(t, b)
+	path, content := newest(t, dir)
+	last := len(appendEntry(nil, 3, time.Unix(1, 2), []byte("torn")))
+	for cut := 1; cut <= last; cut++ {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), content[:len(content)-cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, r := open(t, dir, Options{})
+		want(t, r, "first", "second")
+		if r.Torn != int64(last-cut) || r.Damaged != 0 {
+			t.Errorf("cut %d: torn %d, damaged %d", cut, r.Torn, r.Damaged)
+		}
+		add(t, b, "third")
+		closed(t, b)
+		b, r = open(t, dir, Options{})
+		want(t, r, "first", "second", "third")
+		if r.Torn != 0 || r.Damaged != 0 {
+			t.Errorf("cut %d: the next time torn %d, damaged %d", cut, r.Torn, r.Damaged)
+		}
+		closed(t, b)
+	}
+}
+
+func TestADamagedRecordIsLostAlone(t *testing.T) {
+	dir := t.TempDir()
+	b, _ := open(t, dir, Options{})
+	add(t, b, "first", "second", "third")
+	closed(t, b)
+	path, content := newest(t, dir)
+	start := len(magic) + len(appendEntry(nil, 1, time.Unix(1, 2), []byte("first")))
+	size := len(appendEntry(nil, 2, time.Unix(1, 2), []byte("second")))
+	for at := range size {
+		dir := t.TempDir()
+		bad := bytes.Clone(content)
+		bad[start+at] ^= 0xFF
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, r := open(t, dir, Options{})
+		want(t, r, "first", "third")
+		if r.Torn != 0 || r.Damaged != int64(size) {
+			t.Errorf("byte %d: torn %d, damaged %d of %d", at, r.Torn, r.Damaged, size)
+		}
+		closed(t, b)
 	}
 }
 

@@ -104,11 +104,17 @@ func (b *Outbox) recover() (Recovered, error) {
 		if err != nil {
 			return r, err
 		}
-		bad := b.read(content, path, entries)
-		if i == len(paths)-1 {
-			r.Torn = bad
-		} else {
-			r.Damaged += bad
+		damaged, tail := b.read(content, path, entries)
+		r.Damaged += damaged
+		switch {
+		case tail == 0:
+		case i < len(paths)-1:
+			r.Damaged += tail
+		default: // cut off, or it would be damage once there is a newer file
+			r.Torn = tail
+			if err := os.Truncate(path, int64(len(content))-tail); err != nil {
+				return r, err
+			}
 		}
 	}
 	for _, e := range entries {
@@ -128,19 +134,26 @@ func (b *Outbox) recover() (Recovered, error) {
 	return r, b.removeEmpty()
 }
 
-// read applies the records of one file and returns how many bytes at its end
-// make no sense.
-func (b *Outbox) read(content []byte, path string, entries map[uint64]Entry) (bad int64) {
-	s := segment{path: path, first: max(b.next, 1)}
-	b.segments = append(b.segments, s)
-	rest, ok := strings.CutPrefix(string(content), magic)
-	if !ok {
-		return int64(len(content))
+// read applies the records of one file. It returns how many bytes before the
+// last whole record, and how many after it, make no sense.
+func (b *Outbox) read(content []byte, path string, entries map[uint64]Entry) (damaged, tail int64) {
+	b.segments = append(b.segments, segment{path: path, first: max(b.next, 1)})
+	if len(content) < len(magic) {
+		return 0, int64(len(content))
 	}
-	for data := []byte(rest); len(data) > 0; {
+	if string(content[:len(magic)]) != magic {
+		damaged = int64(len(magic))
+	}
+	for data := content[len(magic):]; len(data) > 0; {
 		rec, n, ok := parse(data)
 		if !ok {
-			return int64(len(data))
+			skip := resume(data)
+			if skip == len(data) {
+				return damaged, int64(skip)
+			}
+			damaged += int64(skip)
+			data = data[skip:]
+			continue
 		}
 		data = data[n:]
 		if rec.kind == kindDone {
@@ -150,7 +163,27 @@ func (b *Outbox) read(content []byte, path string, entries map[uint64]Entry) (ba
 		}
 		b.next = max(b.next, rec.Seq+1)
 	}
-	return 0
+	return damaged, 0
+}
+
+// resume returns where the next whole record begins after the one at the start
+// of b, which is not whole; len(b) if there is none. Where the damaged one says
+// that it ends is tried first: its data might look like a record.
+func resume(b []byte) int {
+	if len(b) > headerSize {
+		end := headerSize + uint64(binary.BigEndian.Uint32(b))
+		if end < uint64(len(b)) {
+			if _, _, ok := parse(b[end:]); ok {
+				return int(end)
+			}
+		}
+	}
+	for at := 1; at < len(b); at++ {
+		if _, _, ok := parse(b[at:]); ok {
+			return at
+		}
+	}
+	return len(b)
 }
 
 // count finds the segments of the entries, which are in order.
