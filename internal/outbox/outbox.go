@@ -218,7 +218,7 @@ func (b *Outbox) write() {
 		for len(b.pending) == 0 && b.want <= b.durable && !b.closed && b.err == nil {
 			b.work.Wait()
 		}
-		if b.err != nil || len(b.pending) == 0 && b.closed {
+		if b.err != nil || len(b.pending) == 0 && b.want <= b.durable && b.closed {
 			if e := b.file.Close(); b.err == nil {
 				b.err = e
 			}

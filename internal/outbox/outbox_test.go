@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -229,4 +230,26 @@ func TestAnEntryDoneEarlyTakesNoOtherWithIt(t *testing.T) {
 	closed(t, b)
 	_, r := open(t, dir, Options{SegmentSize: 1})
 	want(t, r, "kept", "more", "more", "more")
+}
+
+// Close makes durable what was written without a sync.
+func TestSyncReturnsAfterClose(t *testing.T) {
+	b, _ := open(t, t.TempDir(), Options{})
+	seqs := add(t, b, "done", "other")
+	b.Done(seqs[0])
+	for written := false; !written; runtime.Gosched() {
+		b.mu.Lock()
+		written = len(b.pending) == 0
+		b.mu.Unlock()
+	}
+	closed(t, b)
+	b.mu.Lock()
+	durable := b.durable
+	b.mu.Unlock()
+	if durable < seqs[1] {
+		t.Fatalf("closed with entries up to %d durable, want %d", durable, seqs[1])
+	}
+	if err := b.Sync(seqs[1]); err != nil {
+		t.Error(err)
+	}
 }
