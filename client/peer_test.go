@@ -29,10 +29,15 @@ func newServer(t testing.TB, v packet.Version) *server {
 // dial is for Options.Dial.
 func (s *server) dial(context.Context) (net.Conn, error) {
 	near, far := net.Pipe()
+	s.serve(far)
+	return near, nil
+}
+
+// serve makes far, the server's end, a peer.
+func (s *server) serve(far net.Conn) {
 	p := &peer{t: s.t, nc: far, v: s.v, turn: make(chan struct{}, 1), in: make(chan packet.Packet, 1000)}
 	go p.read()
 	s.conns <- p
-	return near, nil
 }
 
 // accept takes the next connection, checks that CONNECT comes and answers it.
