@@ -28,6 +28,7 @@ func TestDrainFinishesBothDirections(t *testing.T) {
 			t.Fatal(err)
 		}
 		own := expect[*packet.Publish](p)
+		synctest.Wait() // until the handler has its message
 		drained := async(func() error { return c.Drain(context.Background()) })
 		notYet(t, drained)
 		p.send(&packet.Publish{Topic: []byte("late"), QoS: 1, ID: 2}) // neither handled nor acknowledged
