@@ -5,10 +5,10 @@ package session
 // its alias. A topic gets one with its second message, so that topics used once cost
 // nothing.
 type AliasLRU struct {
-	max        uint16
-	byTopic    map[string]uint16
-	once       map[string]struct{} // seen one time, of late
-	entries    []aliasEntry        // entries[alias]; entries[0] is the ring's anchor
+	max     uint16
+	byTopic map[string]uint16
+	once    map[string]struct{} // seen one time, of late
+	entries []aliasEntry        // entries[alias]; entries[0] is the ring's anchor
 }
 
 type aliasEntry struct {
