@@ -21,12 +21,13 @@ var floors = map[string]int{
 	"internal/auth":    2, "client": 2, "internal/load": 2,
 	"broker": 3, "internal/bench": 3, "internal/conform": 3,
 	"internal/record": 3, "internal/simulate": 3, "internal/probe": 3,
-	"internal/metrics": 4,
-	"internal/config":  5,
-	"internal/server":  6,
-	"internal/cli":     7,
-	"cmd/wirebird":     8,
-	"internal/sim":     testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor,
+	"internal/metrics":   4,
+	"internal/config":    5,
+	"internal/server":    6,
+	"internal/cli":       7,
+	"cmd/wirebird":       8,
+	"examples/publisher": 8, "examples/subscriber": 8, "examples/request": 8, "examples/outbox": 8,
+	"internal/sim": testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor, "test/examples": testFloor,
 }
 
 const testFloor = 100
