@@ -74,7 +74,7 @@ func (k *core) authStep(c *client, data []byte) {
 		return
 	}
 	if name := c.rare.exchange.Username(); name != "" {
-		c.username = name
+		c.setUsername(name)
 	}
 	var p packet.Connect
 	p.Properties.MaxUser = k.limits.MaxUserProperties

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/wirebird/wirebird/internal/session"
 	"github.com/wirebird/wirebird/internal/shard"
@@ -14,20 +15,52 @@ import (
 type client struct {
 	conn      *shard.Conn
 	s         *sess // nil until CONNECT is accepted
-	aliasIn   *session.AliasIn
-	aliasOut  *session.AliasOut
 	rare      *rare
+	traits    *traits
 	backlog   *backlog // retained messages still to be sent
 	due       int64    // when CONNECT, or the packet that has begun, must be complete, unix nanoseconds; 0 none has
-	keepAlive int64    // nanoseconds of silence allowed; 0 any
+	keepAlive uint32   // milliseconds of silence allowed; 0 any
 	maxPacket uint32   // 0: any
 	unacked   uint16   // QoS 1 messages whose PUBACK waits for the journal
 	version   packet.Version
 	state     connState
 	quiet     bool // Request Problem Information 0
 	watched   bool // without a Keep Alive: a timer runs for due
-	username  string
 }
+
+// traits are what some connections have for all their life.
+type traits struct {
+	username string
+	aliasIn  *session.AliasIn
+	aliasOut *session.AliasOut
+}
+
+func (c *client) own() *traits {
+	if c.traits == nil {
+		c.traits = new(traits)
+	}
+	return c.traits
+}
+
+func (c *client) username() string {
+	if c.traits == nil {
+		return ""
+	}
+	return c.traits.username
+}
+
+// setUsername notes who the client is; a name that was known before does not stay.
+func (c *client) setUsername(name string) {
+	if name != c.username() {
+		c.own().username = name
+	}
+}
+
+// aliases tells whether the client takes Topic Aliases.
+func (c *client) aliases() bool { return c.traits != nil && c.traits.aliasOut != nil }
+
+// silence is how long the client may be silent, in nanoseconds; 0 is for ever.
+func (c *client) silence() int64 { return int64(c.keepAlive) * int64(time.Millisecond) }
 
 type connState uint8
 
@@ -241,7 +274,7 @@ func (k *core) Drained(conn *shard.Conn) {
 
 // peer describes a client to hooks.
 func (k *core) peer(c *client, clientID string) Peer {
-	p := Peer{ClientID: clientID, Username: c.username, Version: c.version}
+	p := Peer{ClientID: clientID, Username: c.username(), Version: c.version}
 	describe(c.conn, &p)
 	return p
 }

@@ -43,7 +43,7 @@ func (k *core) onConnect(c *client, body, rest []byte) step {
 		return stepDone
 	}
 	if p.HasUsername && (c.rare == nil || !c.rare.admitted) {
-		c.username = string(p.Username)
+		c.setUsername(string(p.Username))
 	}
 	if p.Properties.Has(packet.PropAuthMethod) {
 		k.beginAuth(c, &p, body)
@@ -102,7 +102,7 @@ func (k *core) admit(c *client, p *packet.Connect) (s step, ok bool) {
 			return stepDone, false
 		}
 		if v.Username != "" {
-			c.username = v.Username
+			c.setUsername(v.Username)
 		}
 	}
 	v, parked := k.decide(c, func() Verdict { return k.askWill(c, p) })
@@ -190,7 +190,7 @@ func (k *core) opened(c *client) {
 	c.due = 0
 	k.stats.connects++
 	if c.keepAlive > 0 {
-		k.watch(c, k.l.Now()+c.keepAlive)
+		k.watch(c, k.l.Now()+c.silence())
 	}
 	k.pump(c)
 }
@@ -211,11 +211,11 @@ func (k *core) attach(c *client, s *sess, p *packet.Connect) {
 	if s.will != nil {
 		k.recordWill(s)
 	}
-	seconds := int64(p.KeepAlive)
-	if limit := int64(k.limits.MaxKeepAlive / time.Second); limit > 0 && c.version == packet.V5 && (seconds == 0 || seconds > limit) {
+	seconds := uint32(p.KeepAlive)
+	if limit := uint32(k.limits.MaxKeepAlive / time.Second); limit > 0 && c.version == packet.V5 && (seconds == 0 || seconds > limit) {
 		seconds = limit
 	}
-	c.keepAlive = seconds * int64(time.Second) * 3 / 2
+	c.keepAlive = seconds * 1500 // milliseconds: one and a half times [MQTT-3.1.2-22]
 	receiveMax := k.limits.MaxInflight
 	if props.Has(packet.PropReceiveMax) {
 		receiveMax = min(receiveMax, int(props.ReceiveMax)) // [MQTT-3.3.4-9]
@@ -225,7 +225,7 @@ func (k *core) attach(c *client, s *sess, p *packet.Connect) {
 		s.out.Start(receiveMax)
 	}
 	if props.Has(packet.PropTopicAliasMax) && min(int(props.TopicAliasMax), k.limits.TopicAliasMaximum) > 0 {
-		c.aliasOut = session.NewAliasOut(min(props.TopicAliasMax, uint16(k.limits.TopicAliasMaximum)))
+		c.own().aliasOut = session.NewAliasOut(min(props.TopicAliasMax, uint16(k.limits.TopicAliasMaximum)))
 	}
 	k.online(s, true)
 }

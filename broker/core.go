@@ -132,11 +132,11 @@ func (k *core) connTimer(key uint64) {
 	if conn.Paused() { // we do not read: the silence is ours
 		quiet = 0
 	}
-	if quiet > c.keepAlive { // [MQTT-3.1.2-22]
+	if quiet > c.silence() { // [MQTT-3.1.2-22]
 		k.disconnect(c, packet.KeepAliveTimeout, "")
 		return
 	}
-	k.watch(c, now+c.keepAlive-quiet+int64(70*time.Millisecond))
+	k.watch(c, now+c.silence()-quiet+int64(70*time.Millisecond))
 }
 
 // watchMost is the longest time that a connection's timer runs. Timers cannot be taken

@@ -175,7 +175,7 @@ func (k *core) deliverNow(s *sess, m *outgoing, retain bool, subID uint32, sever
 		flags = packet.FlagRetain
 	}
 	v5 := c.version == packet.V5
-	if m.many && (!v5 || m.expires == 0 && subID == 0 && several == nil && c.aliasOut == nil) {
+	if m.many && (!v5 || m.expires == 0 && subID == 0 && several == nil && !c.aliases()) {
 		k.sendForm(c, m, flags, v5)
 		return
 	}
@@ -228,7 +228,7 @@ func (k *core) sendPublish(c *client, m *outgoing, flags byte, id uint16, subID 
 		for _, v := range several {
 			extra = packet.AppendVarint(append(extra, byte(packet.PropSubscriptionID)), v)
 		}
-		if c.aliasOut != nil {
+		if c.aliases() {
 			extra, name = k.alias(c, extra, m, qos)
 		}
 		if len(extra) > 0 {
@@ -260,7 +260,7 @@ func (k *core) alias(c *client, extra []byte, m *outgoing, qos byte) ([]byte, st
 	if len(m.topic) <= 3 || c.maxPacket > 0 && full > int(c.maxPacket) {
 		return extra, m.topic
 	}
-	a, known := c.aliasOut.For(m.topic)
+	a, known := c.traits.aliasOut.For(m.topic)
 	if a == 0 {
 		return extra, m.topic
 	}
@@ -373,12 +373,12 @@ func (k *core) sendEntry(c *client, id uint16, e *session.Entry, dup bool) {
 	}
 	qos, gone := e.QoS, *e
 	assign := k.recording && qos == 2 && e.MID != 0 && !dup
-	aliases, before := c.aliasOut, c.conn.Unsent()
+	traits, before := c.traits, c.conn.Unsent()
 	if assign { // it leaves later than what follows: no alias may be bound by it
-		c.aliasOut = nil
+		c.traits = nil
 	}
 	sent := k.sendPublish(c, &m, flags, id, e.SubID, several)
-	c.aliasOut = aliases
+	c.traits = traits
 	switch {
 	case !sent:
 		c.s.out.Discard(id)

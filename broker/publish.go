@@ -99,16 +99,17 @@ func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, packet.
 		if p.Properties.Has(packet.PropTopicAlias) {
 			alias := p.Properties.TopicAlias
 			if len(p.Topic) > 0 {
-				if c.aliasIn == nil {
-					c.aliasIn = new(session.AliasIn)
+				t := c.own()
+				if t.aliasIn == nil {
+					t.aliasIn = new(session.AliasIn)
 				}
-				if !c.aliasIn.Set(alias, uint16(k.limits.TopicAliasMaximum), p.Topic) {
+				if !t.aliasIn.Set(alias, uint16(k.limits.TopicAliasMaximum), p.Topic) {
 					return nil, 0, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
 				}
 			} else {
 				name := ""
-				if c.aliasIn != nil {
-					name = c.aliasIn.Get(alias)
+				if c.traits != nil && c.traits.aliasIn != nil {
+					name = c.traits.aliasIn.Get(alias)
 				}
 				if name == "" {
 					if int(alias) > k.limits.TopicAliasMaximum {

@@ -20,10 +20,10 @@ type sess struct {
 	ends       int64  // when an offline session ends, unix nanoseconds; 0 never, or online
 	armed      int64  // when the next timer fires; 0 none. Timers of past connections count
 	expiry     uint32 // Session Expiry Interval, seconds
+	levels     uint32 // of all subscriptions together
 	receiveMax uint16 // that outbound starts with
 	shared     uint16 // subscriptions that are shared
 	ids        uint16 // subscriptions with a wildcard and an identifier
-	levels     uint32 // of all subscriptions together
 	loading    bool   // stored messages are being fetched
 	durable    bool   // the journal knows it: it outlives its connection, or has outlived one
 }

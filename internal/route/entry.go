@@ -24,10 +24,22 @@ func (s *subscription) target() Target {
 type entry struct {
 	filter string
 	list   list
-	groups []*group // sorted by share name
 }
 
-func (e *entry) empty() bool { return len(e.list.subs) == 0 && len(e.groups) == 0 }
+// groups are the entry's Shared Subscriptions, sorted by share name.
+func (e *entry) groups() []*group {
+	if e.list.rare == nil {
+		return nil
+	}
+	return e.list.rare.groups
+}
+
+func (e *entry) setGroups(groups []*group) {
+	e.list.extra().groups = groups
+	e.list.tidy()
+}
+
+func (e *entry) empty() bool { return len(e.list.subs) == 0 && len(e.groups()) == 0 }
 
 // group is one Shared Subscription.
 type group struct {
@@ -49,7 +61,7 @@ func (g *group) filter() string {
 
 // findGroup returns where the group of a share name is, or belongs.
 func (e *entry) findGroup(share string) (int, bool) {
-	return slices.BinarySearchFunc(e.groups, share, func(g *group, share string) int {
+	return slices.BinarySearchFunc(e.groups(), share, func(g *group, share string) int {
 		return strings.Compare(g.share(), share)
 	})
 }
@@ -63,13 +75,40 @@ const (
 
 // list holds the subscriptions to one filter, each session at most once.
 type list struct {
-	subs  []subscription
-	index map[Handle]uint32 // positions in subs; nil if the list is short
+	subs []subscription
+	rare *rare
+}
+
+// rare is what few of a broker's many lists have.
+type rare struct {
+	index  map[Handle]uint32 // positions in subs; nil if the list is short
+	groups []*group          // of the list's entry
+}
+
+func (l *list) index() map[Handle]uint32 {
+	if l.rare == nil {
+		return nil
+	}
+	return l.rare.index
+}
+
+func (l *list) extra() *rare {
+	if l.rare == nil {
+		l.rare = new(rare)
+	}
+	return l.rare
+}
+
+// tidy lets go of rare when nothing is in it.
+func (l *list) tidy() {
+	if l.rare != nil && l.rare.index == nil && len(l.rare.groups) == 0 {
+		l.rare = nil
+	}
 }
 
 func (l *list) find(to Handle) (int, bool) {
-	if l.index != nil {
-		i, ok := l.index[to]
+	if index := l.index(); index != nil {
+		i, ok := index[to]
 		return int(i), ok
 	}
 	for i := range l.subs {
@@ -83,8 +122,8 @@ func (l *list) find(to Handle) (int, bool) {
 // add appends a session that is not in the list.
 func (l *list) add(sub subscription) {
 	l.subs = append(l.subs, sub)
-	if l.index != nil {
-		l.index[sub.to] = uint32(len(l.subs) - 1)
+	if index := l.index(); index != nil {
+		index[sub.to] = uint32(len(l.subs) - 1)
 	} else if len(l.subs) > longList {
 		l.reindex()
 	}
@@ -94,19 +133,22 @@ func (l *list) add(sub subscription) {
 // the order of one session only, and a rotation over the others goes on.
 func (l *list) remove(i int) {
 	last := len(l.subs) - 1
-	if l.index != nil {
-		delete(l.index, l.subs[i].to)
+	index := l.index()
+	if index != nil {
+		delete(index, l.subs[i].to)
 		if i != last {
-			l.index[l.subs[last].to] = uint32(i)
+			index[l.subs[last].to] = uint32(i)
 		}
 	}
 	l.subs[i] = l.subs[last]
 	l.subs = l.subs[:last]
 	switch {
 	case last == 0:
-		l.subs, l.index = nil, nil
-	case last <= shortList && l.index != nil:
-		l.subs, l.index = slices.Clone(l.subs), nil
+		l.subs = nil
+		l.dropIndex()
+	case last <= shortList && index != nil:
+		l.subs = slices.Clone(l.subs)
+		l.dropIndex()
 	case last > longList && last < cap(l.subs)/4:
 		// A map does not shrink, so it is built anew with the slice.
 		l.subs = slices.Clone(l.subs)
@@ -115,8 +157,16 @@ func (l *list) remove(i int) {
 }
 
 func (l *list) reindex() {
-	l.index = make(map[Handle]uint32, len(l.subs))
+	index := make(map[Handle]uint32, len(l.subs))
 	for i := range l.subs {
-		l.index[l.subs[i].to] = uint32(i)
+		index[l.subs[i].to] = uint32(i)
+	}
+	l.extra().index = index
+}
+
+func (l *list) dropIndex() {
+	if l.rare != nil {
+		l.rare.index = nil
+		l.tidy()
 	}
 }

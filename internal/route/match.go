@@ -85,7 +85,7 @@ func (t *Table) Match(name string, m *Match) {
 	m.IDs, m.Groups, m.N = m.IDs[:0], m.Groups[:0], 0
 	t.search(name, s)
 	for _, e := range s.entries {
-		for _, g := range e.groups {
+		for _, g := range e.groups() {
 			m.addGroup(g)
 		}
 	}

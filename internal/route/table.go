@@ -128,9 +128,7 @@ func (t *Table) Unsubscribe(filter string, to Handle) (existed bool) {
 	t.filters--
 	if g != nil {
 		i, _ := e.findGroup(share)
-		if e.groups = slices.Delete(e.groups, i, i+1); len(e.groups) == 0 {
-			e.groups = nil
-		}
+		e.setGroups(slices.Delete(e.groups(), i, i+1))
 	}
 	if e.empty() {
 		t.dropLocked(rest)
@@ -175,7 +173,7 @@ func (t *Table) Each(fn func(filter string, to Handle, o Options, id uint32) boo
 		if !e.list.each(e.filter, fn) {
 			return false
 		}
-		for _, g := range e.groups {
+		for _, g := range e.groups() {
 			if !g.list.each(g.full, fn) {
 				return false
 			}
@@ -224,9 +222,9 @@ func (t *Table) listForLocked(filter string) (*list, *group) {
 	}
 	i, ok := e.findGroup(share)
 	if !ok {
-		e.groups = slices.Insert(e.groups, i, &group{full: filter})
+		e.setGroups(slices.Insert(e.groups(), i, &group{full: filter}))
 	}
-	g := e.groups[i]
+	g := e.groups()[i]
 	return &g.list, g
 }
 
@@ -262,7 +260,7 @@ func (t *Table) findLocked(share, rest string) (*entry, *group) {
 		return e, nil
 	}
 	if i, ok := e.findGroup(share); ok {
-		return e, e.groups[i]
+		return e, e.groups()[i]
 	}
 	return e, nil
 }

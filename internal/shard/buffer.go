@@ -14,11 +14,31 @@ const (
 	keepSmall  = 4096
 	keepMedium = 512
 	keepLarge  = 32
+	keepPairs  = 4096
 )
 
 // pool keeps a Loop's idle buffers, so that a connection holds none while it is idle.
 type pool struct {
 	small, medium, large [][]byte
+	pairs                []*buffers
+}
+
+// pair returns an empty pair of buffers.
+func (p *pool) pair() *buffers {
+	if n := len(p.pairs); n > 0 {
+		b := p.pairs[n-1]
+		p.pairs[n-1] = nil
+		p.pairs = p.pairs[:n-1]
+		return b
+	}
+	return new(buffers)
+}
+
+// putPair takes a pair back whose buffers are gone.
+func (p *pool) putPair(b *buffers) {
+	if len(p.pairs) < keepPairs {
+		p.pairs = append(p.pairs, b)
+	}
 }
 
 func pop(list *[][]byte, size int) []byte {
@@ -77,4 +97,7 @@ func (p *pool) trim() {
 		clear((*list)[half:])
 		*list = (*list)[:half]
 	}
+	half := len(p.pairs) / 2
+	clear(p.pairs[half:])
+	p.pairs = p.pairs[:half]
 }

@@ -41,15 +41,20 @@ type Conn struct {
 	User any
 
 	loop   *Loop
-	out    []byte // plain bytes on their way out
-	rem    []byte // bytes in, of an incomplete packet
-	ext    *ext   // nil for plain TCP on epoll
+	buf    *buffers // nil while there are no bytes at hand
+	ext    *ext     // nil for plain TCP on epoll
 	origin *Origin
 	fd     int32
 	idx    uint32
 	gen    uint32
 	tick   uint32 // of the last bytes in
 	flags  uint16
+}
+
+// buffers are the bytes of a connection that is not idle.
+type buffers struct {
+	out []byte // plain bytes on their way out
+	rem []byte // bytes in, of an incomplete packet
 }
 
 // ext holds what a plain TCP connection does not need.
@@ -101,7 +106,7 @@ func (c *Conn) Quiet() int64 { return int64(tickOf(c.loop.now)-c.tick) << tickSh
 
 // Pending is the number of bytes that wait to be written.
 func (c *Conn) Pending() int {
-	n := len(c.out)
+	n := c.Unsent()
 	if c.ext != nil {
 		n += len(c.ext.wire)
 	}
@@ -114,16 +119,21 @@ func (c *Conn) Closed() bool { return c.flags&(flagClosing|flagGone) != 0 }
 // Reserve returns the outgoing buffer with room for n more bytes. The caller appends
 // and hands it back with Commit.
 func (c *Conn) Reserve(n int) []byte {
-	if cap(c.out)-len(c.out) >= n {
-		return c.out
+	b := c.buffers()
+	if cap(b.out)-len(b.out) < n {
+		b.out = c.loop.pool.grow(b.out, n)
 	}
-	c.out = c.loop.pool.grow(c.out, n)
-	return c.out
+	return b.out
 }
 
 // Commit takes the buffer back and marks the connection for this turn's write.
 func (c *Conn) Commit(b []byte) {
-	c.out = b
+	c.buffers().out = b
+	c.dirty()
+}
+
+// dirty marks the connection for this turn's write.
+func (c *Conn) dirty() {
 	if c.flags&(flagDirty|flagGone) == 0 {
 		c.flags |= flagDirty
 		c.loop.dirty = append(c.loop.dirty, c)
@@ -134,12 +144,20 @@ func (c *Conn) Commit(b []byte) {
 func (c *Conn) Write(b []byte) { c.Commit(append(c.Reserve(len(b)), b...)) }
 
 // Unsent is the number of plain bytes written and not flushed.
-func (c *Conn) Unsent() int { return len(c.out) }
+func (c *Conn) Unsent() int {
+	if c.buf == nil {
+		return 0
+	}
+	return len(c.buf.out)
+}
 
 // Unwrite takes back, and returns as a copy, what was written since Unsent was before.
 func (c *Conn) Unwrite(before int) []byte {
-	b := append([]byte(nil), c.out[before:]...)
-	c.out = c.out[:before]
+	if c.Unsent() == before {
+		return nil
+	}
+	b := append([]byte(nil), c.buf.out[before:]...)
+	c.buf.out = c.buf.out[:before]
 	return b
 }
 
@@ -147,7 +165,7 @@ func (c *Conn) Unwrite(before int) []byte {
 func (c *Conn) WantDrain() {
 	c.flags |= flagDrain
 	if c.flags&flagDirty == 0 && c.flags&flagBlocked == 0 && c.Pending() == 0 {
-		c.Commit(c.out)
+		c.dirty()
 	}
 }
 
@@ -185,7 +203,7 @@ func (c *Conn) Close() {
 		return
 	}
 	c.flags |= flagClosing
-	c.Commit(c.out)
+	c.dirty()
 }
 
 // CloseQuick is Close for a peer that will not send any more: it does not linger.
@@ -198,13 +216,13 @@ func (c *Conn) CloseQuick() {
 // be called from Input, which then returns len of its argument: rest is kept instead.
 func (c *Conn) Move(to *Loop, rest []byte) {
 	l := c.loop
+	var kept []byte
 	if len(rest) > 0 {
-		kept := append(l.pool.get(len(rest)), rest...)
-		l.pool.put(c.rem)
-		c.rem = kept
-	} else {
-		l.pool.put(c.rem)
-		c.rem = nil
+		kept = append(l.pool.get(len(rest)), rest...)
+	}
+	c.forget()
+	if kept != nil {
+		c.buffers().rem = kept
 	}
 	c.flags |= flagMoving
 	l.drv.detach(c)
@@ -280,7 +298,7 @@ func (l *Loop) reply(c *Conn) {
 	before := len(x.wire)
 	x.wire = x.filter.Reply(x.wire)
 	if len(x.wire) != before {
-		c.Commit(c.out)
+		c.dirty()
 	}
 }
 
@@ -300,10 +318,10 @@ func (l *Loop) consume(c *Conn, b []byte) {
 		}
 		return
 	}
-	kept := len(c.rem) > 0
+	kept := c.kept()
 	if kept {
 		l.keep(c, b)
-		b = c.rem
+		b = c.buf.rem
 	}
 	if len(b) == 0 {
 		return
@@ -315,11 +333,10 @@ func (l *Loop) consume(c *Conn, b []byte) {
 	rest := b[n:]
 	switch {
 	case len(rest) == 0 || c.flags&flagClosing != 0:
-		l.pool.put(c.rem)
-		c.rem = nil
+		c.forget()
 	case kept:
 		if n > 0 {
-			c.rem = c.rem[:copy(c.rem, rest)]
+			c.buf.rem = c.buf.rem[:copy(c.buf.rem, rest)]
 		}
 	default:
 		l.keep(c, rest)
@@ -330,10 +347,50 @@ func (l *Loop) keep(c *Conn, b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if cap(c.rem)-len(c.rem) < len(b) {
-		c.rem = l.pool.grow(c.rem, len(b))
+	x := c.buffers()
+	if cap(x.rem)-len(x.rem) < len(b) {
+		x.rem = l.pool.grow(x.rem, len(b))
 	}
-	c.rem = append(c.rem, b...)
+	x.rem = append(x.rem, b...)
+}
+
+// buffers is c.buf, made when first needed.
+func (c *Conn) buffers() *buffers {
+	if c.buf == nil {
+		c.buf = c.loop.pool.pair()
+	}
+	return c.buf
+}
+
+// kept tells whether bytes of an incomplete packet are at hand.
+func (c *Conn) kept() bool { return c.buf != nil && len(c.buf.rem) > 0 }
+
+// forget lets go of the bytes of an incomplete packet.
+func (c *Conn) forget() {
+	if c.buf == nil {
+		return
+	}
+	c.loop.pool.put(c.buf.rem)
+	c.buf.rem = nil
+	c.spare()
+}
+
+// sent lets go of the outgoing bytes.
+func (c *Conn) sent() {
+	if c.buf == nil {
+		return
+	}
+	c.loop.pool.put(c.buf.out)
+	c.buf.out = nil
+	c.spare()
+}
+
+// spare gives the pair of buffers back when both are gone.
+func (c *Conn) spare() {
+	if c.buf.out == nil && c.buf.rem == nil {
+		c.loop.pool.putPair(c.buf)
+		c.buf = nil
+	}
 }
 
 // Writable says that a blocked socket takes bytes again.
@@ -343,7 +400,7 @@ func (l *Loop) Writable(c *Conn) {
 		if c.flags&flagClogged != 0 {
 			c.tick = tickOf(l.now)
 		}
-		c.Commit(c.out)
+		c.dirty()
 	}
 }
 
@@ -370,9 +427,8 @@ func (l *Loop) finish(c *Conn, err error) {
 	}
 	l.drv.close(c)
 	l.remove(c)
-	l.pool.put(c.rem)
-	l.pool.put(c.out)
-	c.rem, c.out = nil, nil
+	c.forget()
+	c.sent()
 	if c.ext != nil {
 		l.pool.put(c.ext.wire)
 		c.ext.wire = nil

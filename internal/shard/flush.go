@@ -25,8 +25,10 @@ func (c *Conn) Flush() {
 
 func (l *Loop) flushConn(c *Conn) {
 	if c.flags&flagClosing != 0 && c.ext != nil && c.ext.filter != nil && c.ext.err == nil {
-		c.ext.wire = c.ext.filter.Out(c.ext.wire, c.out)
-		c.out = c.out[:0]
+		if c.Unsent() > 0 {
+			c.ext.wire = c.ext.filter.Out(c.ext.wire, c.buf.out)
+		}
+		c.sent()
 		c.ext.wire = c.ext.filter.Close(c.ext.wire)
 		c.ext.err = io.ErrClosedPipe
 	}
@@ -93,36 +95,49 @@ func (l *Loop) lingered(key uint64) {
 
 // flushOne writes what is there. A partial write blocks the connection until Writable.
 func (l *Loop) flushOne(c *Conn) error {
-	buf := &c.out
 	if c.ext != nil && c.ext.filter != nil {
-		x := c.ext
-		if len(c.out) > 0 && x.err == nil {
-			if x.wire == nil {
-				x.wire = l.pool.get(len(c.out) + 64)
-			}
-			x.wire = x.filter.Out(x.wire, c.out)
-		}
-		l.pool.put(c.out)
-		c.out = nil
-		buf = &x.wire
+		return l.flushWire(c)
 	}
-	if len(*buf) == 0 {
-		if cap(*buf) > 0 {
-			l.pool.put(*buf)
-			*buf = nil
-		}
+	if c.Unsent() == 0 {
+		c.sent()
 		return nil
 	}
-	n, err := l.drv.write(c, *buf)
-	if err != nil {
+	n, err := l.drv.write(c, c.buf.out)
+	switch {
+	case err != nil:
 		return err
+	case n < len(c.buf.out):
+		c.buf.out = c.buf.out[:copy(c.buf.out, c.buf.out[n:])]
+		c.flags |= flagBlocked
+	default:
+		c.sent()
 	}
-	if n < len(*buf) {
-		*buf = (*buf)[:copy(*buf, (*buf)[n:])]
+	return nil
+}
+
+// flushWire is flushOne through a filter.
+func (l *Loop) flushWire(c *Conn) error {
+	x := c.ext
+	if n := c.Unsent(); n > 0 && x.err == nil {
+		if x.wire == nil {
+			x.wire = l.pool.get(n + 64)
+		}
+		x.wire = x.filter.Out(x.wire, c.buf.out)
+	}
+	c.sent()
+	n := 0
+	if len(x.wire) > 0 {
+		var err error
+		if n, err = l.drv.write(c, x.wire); err != nil {
+			return err
+		}
+	}
+	if n < len(x.wire) {
+		x.wire = x.wire[:copy(x.wire, x.wire[n:])]
 		c.flags |= flagBlocked
 		return nil
 	}
-	l.pool.put(*buf)
-	*buf = nil
+	l.pool.put(x.wire)
+	x.wire = nil
 	return nil
 }

@@ -238,7 +238,7 @@ func (l *Loop) adopt(c *Conn) {
 	}
 	l.h.Adopt(c)
 	if c.Pending() > 0 { // written before it moved
-		c.Commit(c.out)
+		c.dirty()
 	}
 	if c.flags&(flagClosing|flagGone) == 0 {
 		l.consume(c, nil)

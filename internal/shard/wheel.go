@@ -10,7 +10,7 @@ const (
 
 func tickOf(nanos int64) uint32 { return uint32(nanos >> tickShift) }
 
-// wheel is a hashed timer wheel. A timer costs 24 bytes, has no pointer and cannot be
+// wheel is a hashed timer wheel. A timer costs 16 bytes, has no pointer and cannot be
 // taken back: whoever set it looks, when it fires, whether it still matters. Timers
 // later than one rotation, 69 s, stay in their slot and are looked at once a rotation.
 type wheel struct {
@@ -23,10 +23,21 @@ type wheel struct {
 }
 
 type timer struct {
-	at   int64 // tick
 	key  uint64
+	low  uint32 // tick
+	high uint16
 	kind uint8
 }
+
+// farthest is the last tick that a timer can name, in the year 600,000.
+const farthest = 1<<48 - 1
+
+func newTimer(at int64, kind uint8, key uint64) timer {
+	at = min(at, farthest)
+	return timer{key: key, low: uint32(at), high: uint16(at >> 32), kind: kind}
+}
+
+func (t *timer) at() int64 { return int64(t.high)<<32 | int64(t.low) }
 
 func (w *wheel) start(now int64) {
 	if !w.started {
@@ -38,7 +49,7 @@ func (w *wheel) start(now int64) {
 func (w *wheel) set(nanos int64, kind uint8, key uint64) {
 	at := max((nanos+(1<<tickShift)-1)>>tickShift, w.tick+1)
 	s := at % wheelSlots
-	w.slots[s] = append(w.slots[s], timer{at, key, kind})
+	w.slots[s] = append(w.slots[s], newTimer(at, kind, key))
 	w.used[s/64] |= 1 << (s % 64)
 	w.n++
 }
@@ -76,7 +87,7 @@ func (w *wheel) collect(s int, to int64) {
 	list := w.slots[s]
 	rest := list[:0]
 	for _, d := range list {
-		if d.at <= to {
+		if d.at() <= to {
 			w.due = append(w.due, d)
 			w.n--
 		} else {
