@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +48,7 @@ func TestMoreConnectionsThanFileDescriptorsIsWarnedAbout(t *testing.T) {
 		if warned := strings.Contains(out.String(), "max_connections"); warned != tt.warned {
 			t.Errorf("%d connections with %d files: warned is %v; want %v", tt.want, tt.files, warned, tt.warned)
 		}
-		if o.Shards != min(runtime.GOMAXPROCS(0), 64) || o.SysInterval != cfg.SysInterval {
+		if o.Shards != min(cpus, 64) || o.SysInterval != cfg.SysInterval {
 			t.Errorf("%d shards and $SYS each %v", o.Shards, o.SysInterval)
 		}
 	}

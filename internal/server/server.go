@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,6 +105,7 @@ func (s *Server) start() (err error) {
 	}
 	o := s.brokerOptions(raiseFileLimit())
 	s.shards = o.Shards
+	raiseProcessors(o.Shards)
 	if !s.cfg.InMemory {
 		disk, err := openJournal(s.cfg, s.log)
 		if err != nil {
@@ -262,7 +262,7 @@ func (s *Server) brokerOptions(files int) broker.Options {
 	l := s.cfg.Limits
 	shards := s.cfg.Shards
 	if shards == 0 {
-		shards = min(runtime.GOMAXPROCS(0), maxShards)
+		shards = min(cpus, maxShards)
 	}
 	o := broker.Options{
 		Shards: shards,

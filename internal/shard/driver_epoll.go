@@ -3,10 +3,11 @@
 package shard
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -25,6 +26,8 @@ const (
 	eventsAWait   = 256
 	acceptRestMs  = 100 // after descriptors have run out
 	goschedTurns  = 64
+	fewEvents     = 4
+	heldWaitMs    = 5  // longest wait during which a Loop keeps its processor
 	wakeSlot      = -1 // event data of the eventfd; listeners follow below
 	watchedEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 )
@@ -41,7 +44,6 @@ type listener struct {
 	file   *os.File // keeps the descriptor open
 	fd     int
 	origin *Origin
-	tcp    bool
 	path   string // of a Unix socket, removed at the end
 }
 
@@ -55,6 +57,8 @@ type epoll struct {
 	listeners map[int32]*listener
 	rest      []resting // listeners that wait until descriptors are free again
 	restUntil int64
+	spare     bool // there is a processor of the Go runtime for everybody else
+	calm      bool // the last wait found little
 	stopping  bool
 }
 
@@ -75,6 +79,7 @@ func (s *system) start(g *Group) error {
 			return fmt.Errorf("eventfd: %w", err)
 		}
 		d := &epoll{g: g, l: l, ep: ep, efd: efd, buf: make([]byte, readBytes), listeners: map[int32]*listener{}}
+		d.spare = runtime.GOMAXPROCS(0) > len(g.loops)
 		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
 		if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, efd, &ev); err != nil {
 			return fmt.Errorf("epoll_ctl: %w", err)
@@ -94,10 +99,7 @@ func (s *system) listen(_ *Group, ln net.Listener, o *Origin) error {
 		return fmt.Errorf("listener %T has no descriptor", ln)
 	}
 	li := &listener{origin: o}
-	switch t := ln.(type) {
-	case *net.TCPListener:
-		li.tcp = true
-	case *net.UnixListener:
+	if t, ok := ln.(*net.UnixListener); ok {
 		t.SetUnlinkOnClose(false)
 		li.path = ln.Addr().String()
 	}
@@ -109,6 +111,9 @@ func (s *system) listen(_ *Group, ln net.Listener, o *Origin) error {
 	li.file, li.fd = f, int(f.Fd())
 	if err := unix.SetNonblock(li.fd, true); err != nil {
 		return fmt.Errorf("listener: %w", err)
+	}
+	if _, ok := ln.(*net.TCPListener); ok { // its connections inherit it
+		_ = unix.SetsockoptInt(li.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	s.mu.Lock()
 	s.listeners = append(s.listeners, li)
@@ -171,34 +176,58 @@ func (d *epoll) run() {
 		d.readReady()
 		d.endRest()
 		more = d.l.End()
-		if turns++; turns%goschedTurns == 0 {
+		if turns++; turns%goschedTurns == 0 && !d.spare {
 			runtime.Gosched()
 		}
 	}
 }
 
-// wait polls once without waiting; when nothing is there it yields and then blocks.
+// wait returns how many events there are, and waits for one or for the next timer.
+//
+// A busy Loop looks without waiting first, so that its neighbours need not wake it. One
+// that waits keeps its processor of the Go runtime for a few milliseconds if there is
+// one to spare: a wait that the scheduler knows of costs more than the wait itself,
+// because the processor is taken away, has to be won back, and keeps the runtime's
+// monitor busy. A signal ends such a wait, so that it stops no collection.
 func (d *epoll) wait(more bool) int {
-	n := d.poll()
-	if n > 0 || more {
-		return n
+	if more || !d.calm {
+		if n := d.poll(0); n > 0 || more {
+			d.calm = n < fewEvents && !more
+			return n
+		}
 	}
-	runtime.Gosched()
+	if !d.spare {
+		runtime.Gosched()
+	}
 	d.l.asleep.Store(true)
 	defer d.l.asleep.Store(false)
 	if d.l.HasMail() {
 		return 0
 	}
-	n, err := unix.EpollWait(d.ep, d.events[:], d.timeout())
+	timeout := d.timeout()
+	if d.spare && timeout != 0 {
+		held := heldWaitMs
+		if timeout > 0 {
+			held = min(held, timeout)
+		}
+		if n := d.poll(held); n > 0 || held == timeout {
+			d.calm = n < fewEvents
+			return n
+		}
+		timeout = d.timeout()
+	}
+	n, err := unix.EpollWait(d.ep, d.events[:], timeout)
 	if err != nil {
 		return 0
 	}
+	d.calm = n < fewEvents
 	return n
 }
 
-func (d *epoll) poll() int {
+// poll waits as the Go scheduler does not see, for at most ms milliseconds.
+func (d *epoll) poll(ms int) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(d.ep),
-		uintptr(unsafe.Pointer(&d.events[0])), eventsAWait, 0, 0, 0)
+		uintptr(unsafe.Pointer(&d.events[0])), eventsAWait, uintptr(ms), 0, 0)
 	if errno != 0 {
 		return 0
 	}
@@ -284,10 +313,10 @@ func (d *epoll) watchListener(slot int32, li *listener) {
 
 func (d *epoll) accept(slot int32, li *listener) {
 	for range acceptsATurn {
-		fd, _, err := unix.Accept4(li.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch {
-		case err == nil:
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+		fd, errno := accept(li.fd)
+		switch errno {
+		case 0:
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			d.g.refused.Add(1)
 			d.tireOf(slot, li)
 			return
@@ -299,9 +328,6 @@ func (d *epoll) accept(slot int32, li *listener) {
 			_ = unix.Close(fd)
 			continue
 		}
-		if li.tcp {
-			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		}
 		c := newConn(li.origin)
 		c.fd, c.flags = int32(fd), flags
 		d.l.filterFor(c)
@@ -310,6 +336,12 @@ func (d *epoll) accept(slot int32, li *listener) {
 			d.l.Hangup(c, err)
 		}
 	}
+}
+
+// accept takes a connection. It asks nothing more of the kernel, as unix.Accept4 would.
+func accept(listener int) (fd int, errno syscall.Errno) {
+	r, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return int(r), errno
 }
 
 // tireOf stops watching a listener for a moment: without descriptors it would only spin.
@@ -396,17 +428,25 @@ func (c *Conn) RemoteAddr() string {
 	if c.fd < 0 {
 		return portAddr(c)
 	}
-	sa, err := unix.Getpeername(int(c.fd))
-	if err != nil {
+	var sa unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	if _, _, errno := syscall.RawSyscall(unix.SYS_GETPEERNAME, uintptr(c.fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size))); errno != 0 {
 		return ""
 	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return (&net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}).String()
-	case *unix.SockaddrInet6:
-		return (&net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}).String()
-	case *unix.SockaddrUnix:
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), bigEndian(&in.Port)).String()
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom16(in.Addr).Unmap(), bigEndian(&in.Port)).String()
+	case unix.AF_UNIX:
 		return "unix"
 	}
 	return ""
+}
+
+// bigEndian is a port as the kernel writes it.
+func bigEndian(port *uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:])
 }

@@ -9,7 +9,9 @@ import (
 
 // Options of a Group.
 type Options struct {
-	// Loops is the number of event loops, from 1 to 256.
+	// Loops is the number of event loops, from 1 to 256. On Linux they cost least when the
+	// Go runtime has more processors than that (GOMAXPROCS): then a Loop that waits for a
+	// moment keeps its own.
 	Loops int
 	// Clock gives the time in unix nanoseconds. It is read once a turn.
 	Clock func() int64
