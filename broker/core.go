@@ -210,6 +210,15 @@ func (k *core) matchString(name string) *route.Match {
 	return k.cache.miss(k.b.routes, name)
 }
 
+// matchAgain is mt as it is after its message was retained: somebody may have subscribed
+// since mt was found, and found nothing retained.
+func (k *core) matchAgain(mt *route.Match) *route.Match {
+	if mt.Gen == k.b.routes.Gen() {
+		return mt
+	}
+	return k.matchString(mt.Topic)
+}
+
 func levels[S string | []byte](name S) int {
 	n := 1
 	for i := range len(name) {

@@ -52,7 +52,7 @@ func (k *core) publishMessage(msg *session.Message, from route.Handle) {
 	m.from = from
 	if m.retain {
 		k.retain(m)
-		mt = k.matchString(msg.Topic) // who subscribed since and found nothing retained
+		mt = k.matchAgain(mt)
 	}
 	m.many = mt.N > 1
 	if k.route(m, mt) == 0 && !reserved(m.topic) {

@@ -81,3 +81,12 @@ func (b *Broker) FightsKept() int {
 	}
 	return n
 }
+
+// CachedNames is the number of Topic Names whose subscribers are kept.
+func (b *Broker) CachedNames() int {
+	n := 0
+	for _, k := range b.cores {
+		n += len(k.cache.byName)
+	}
+	return n
+}

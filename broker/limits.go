@@ -103,6 +103,10 @@ func retainedCost(name string, payload, props int) int64 {
 // retainedRoom tells whether m may be kept. Shards that ask at the same time may each go
 // over the limits by one message.
 func (k *core) retainedRoom(m *outgoing) bool {
+	if k.b.retained.Len() < k.limits.MaxRetainedMessages &&
+		k.b.retainedBytes.Load()+retainedCost(m.topic, len(m.payload), len(m.props)) <= k.limits.MaxRetainedBytes {
+		return true // whatever it may replace
+	}
 	old, replaces := k.b.retained.Get(m.topic)
 	if !replaces && k.b.retained.Len()-int(k.b.ownRetained.Load()) >= k.limits.MaxRetainedMessages {
 		return false

@@ -57,8 +57,7 @@ func (k *core) publish(c *client, p *packet.Publish, m *outgoing, mt *route.Matc
 			if !k.retain(m) {
 				code = packet.QuotaExceeded
 			}
-			// Again: somebody may have subscribed since, and found nothing retained.
-			mt = k.matchString(m.topic)
+			mt = k.matchAgain(mt)
 		}
 		if k.route(m, mt) == 0 {
 			k.stats.dropped[DropNoSubscriber]++
