@@ -64,6 +64,7 @@ type tlsFilter struct {
 	conn *tls.Conn
 	wire tlsWire
 	err  error // why the connection is over
+	slim bool  // what the handshake left in conn is gone
 }
 
 func (f *tlsFilter) In(dst, src []byte) ([]byte, error) {
@@ -97,6 +98,10 @@ func (f *tlsFilter) pump(dst, src []byte) ([]byte, error) {
 		f.wire.in = nil
 		switch err {
 		case errAgain:
+			if !f.slim { // the handshake has left buffers
+				f.slim = true
+				slim(f.conn)
+			}
 		case io.EOF: // a close_notify: the wire itself never says it
 			f.err = io.EOF
 		default:
