@@ -230,7 +230,7 @@ func (m *model) find(s *state, w *seenMessage) bool {
 		if d.m.topic != w.msg.Topic || d.m.payload != string(w.msg.Payload) || d.found {
 			continue
 		}
-		if w.Share == "" && d.qos != w.QoS || w.Share != "" && d.key != "$share/"+w.Share+"/"+w.Filter {
+		if w.Share == "" && !w.is(d) || w.Share != "" && d.key != "$share/"+w.Share+"/"+w.Filter {
 			continue
 		}
 		if best == nil || best.done() && !d.done() {
@@ -242,6 +242,17 @@ func (m *model) find(s *state, w *seenMessage) bool {
 	}
 	best.found = true
 	return true
+}
+
+// is tells whether a stored message looks like d. That a client has a message from before
+// its retained copy was asked for, and not yet that copy, shows in nothing else.
+func (w *seenMessage) is(d *delivery) bool {
+	ids := slices.Clone(w.SubIDs)
+	if len(ids) == 0 && w.SubID != 0 {
+		ids = append(ids, w.SubID)
+	}
+	slices.Sort(ids)
+	return w.QoS == d.qos && w.Retain == d.retain && slices.Equal(ids, d.ids)
 }
 
 func (m *model) surviveShared() {
