@@ -130,6 +130,7 @@ func (w *world) sweepOthers(but *link) {
 			w.sweepPackets(k)
 		}
 	}
+	w.model.leaving = nil
 	for _, k := range w.order {
 		if k != but {
 			w.sweep(k)

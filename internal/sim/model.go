@@ -23,6 +23,7 @@ type model struct {
 	stored   map[string]*history[*message] // of each topic: what may be retained after a crash
 	known    map[string][]*message         // by topic and payload
 	shared   []*delivery                   // copies for shared subscriptions
+	leaving  []*state                      // those that timers of the turn at hand have ended
 	last     map[stream]int
 	limited  bool // queues are: what they drop is not followed over crashes
 	crashes  int
@@ -320,6 +321,7 @@ func (m *model) end(s *state) {
 	}
 	s.over, s.sure = true, false
 	delete(m.sessions, s.id)
+	m.leaving = append(m.leaving, s)
 	for _, d := range m.shared {
 		if slices.Contains(d.members, s) {
 			d.optional = true

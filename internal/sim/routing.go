@@ -40,47 +40,61 @@ func (m *model) route(one *message) {
 	}
 	groups := map[string]*delivery{}
 	for _, id := range slices.Sorted(maps.Keys(m.sessions)) {
-		s := m.sessions[id]
-		d := &delivery{m: one, event: m.event, link: s.ready(), on: s.link}
-		matched := false
-		for _, f := range slices.Sorted(maps.Keys(s.subs)) {
-			u := s.subs[f]
-			if !matches(u.bareFilter, one.topic) {
-				continue
-			}
-			if u.share != "" {
-				g := groups[f]
-				if g == nil {
-					g = &delivery{m: one, event: m.event, key: f}
-					groups[f] = g
-					m.shared = append(m.shared, g)
-				}
-				g.members = append(g.members, s)
-				continue
-			}
-			if u.noLocal && id == one.from {
-				continue
-			}
-			matched = true
-			d.qos = max(d.qos, u.qos)
-			d.retain = d.retain || u.asPubl
-			if u.id != 0 {
-				d.ids = append(d.ids, u.id)
-			}
-		}
-		if !matched {
-			continue
-		}
-		d.qos = min(d.qos, one.qos)
-		d.retain = d.retain && one.retain
-		d.optional = d.qos == 0 && d.link == nil
-		slices.Sort(d.ids)
-		s.copies = append(s.copies, d)
-		one.copies++
+		m.routeTo(m.sessions[id], one, groups)
 	}
 	one.copies += len(groups)
+	// Which timer of a turn comes first is not known: sessions that end in it may get what
+	// wills of it publish.
+	for _, s := range m.leaving {
+		m.routeTo(s, one, groups)
+	}
 	for _, g := range groups {
 		m.promiseShared(g)
+	}
+}
+
+// routeTo makes the copies for one session.
+func (m *model) routeTo(s *state, one *message, groups map[string]*delivery) {
+	d := &delivery{m: one, event: m.event, link: s.ready(), on: s.link}
+	matched := false
+	for _, f := range slices.Sorted(maps.Keys(s.subs)) {
+		u := s.subs[f]
+		if !matches(u.bareFilter, one.topic) {
+			continue
+		}
+		if u.share != "" {
+			g := groups[f]
+			if g == nil {
+				g = &delivery{m: one, event: m.event, key: f}
+				groups[f] = g
+				m.shared = append(m.shared, g)
+			}
+			g.members = append(g.members, s)
+			if s.over && min(u.qos, one.qos) == 1 {
+				g.more++ // another member gets it too
+			}
+			continue
+		}
+		if u.noLocal && s.id == one.from {
+			continue
+		}
+		matched = true
+		d.qos = max(d.qos, u.qos)
+		d.retain = d.retain || u.asPubl
+		if u.id != 0 {
+			d.ids = append(d.ids, u.id)
+		}
+	}
+	if !matched {
+		return
+	}
+	d.qos = min(d.qos, one.qos)
+	d.retain = d.retain && one.retain
+	d.optional = d.qos == 0 && d.link == nil || s.over
+	slices.Sort(d.ids)
+	s.copies = append(s.copies, d)
+	if !s.over {
+		one.copies++
 	}
 }
 
@@ -89,7 +103,7 @@ func (m *model) route(one *message) {
 func (m *model) promiseShared(d *delivery) {
 	for _, s := range d.members {
 		u := s.subs[d.key]
-		if u == nil || min(u.qos, d.m.qos) == 0 || s.expiry == 0 {
+		if u == nil || min(u.qos, d.m.qos) == 0 || s.expiry == 0 || s.over {
 			d.optional = true
 		}
 	}
