@@ -233,7 +233,7 @@ func (m *model) find(s *state, w *seenMessage) bool {
 		if w.Share == "" && !w.is(d) || w.Share != "" && d.key != "$share/"+w.Share+"/"+w.Filter {
 			continue
 		}
-		if best == nil || best.done() && !d.done() {
+		if best == nil || w.fits(d) > w.fits(best) {
 			best = d
 		}
 	}
@@ -253,6 +253,18 @@ func (w *seenMessage) is(d *delivery) bool {
 	}
 	slices.Sort(ids)
 	return w.QoS == d.qos && w.Retain == d.retain && slices.Equal(ids, d.ids)
+}
+
+// fits ranks the copies that w can be: those of other publications of the same message
+// expire at another time, and those that are complete should not have come back.
+func (w *seenMessage) fits(d *delivery) (rank int) {
+	if w.Expires == d.m.expires {
+		rank += 2
+	}
+	if !d.done() {
+		rank++
+	}
+	return rank
 }
 
 func (m *model) surviveShared() {
