@@ -177,7 +177,7 @@ func (m *model) surviveCopies(s *state, got []seenMessage) {
 			if d.qos == 1 {
 				d.more = max(d.more, len(d.by))
 			}
-		case d.m.confirmed && d.qos > 0 && d.replay == nil && !d.done() && !d.m.expired(m.now):
+		case d.m.confirmed && d.qos > 0 && d.replay == nil && !d.optional && !d.done() && !d.m.expired(m.now):
 			m.lost(d, s, s.id)
 		default:
 			d.optional = true
