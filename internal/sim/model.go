@@ -107,6 +107,7 @@ type delivery struct {
 	more     int        // how often it may come again
 	optional bool       // it may never come
 	found    bool       // the journal has it
+	holder   *state     // ... for this session
 }
 
 // receipt is a PUBLISH that a client has got. Where several copies could have brought it,

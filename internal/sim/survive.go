@@ -240,7 +240,7 @@ func (m *model) find(s *state, w *seenMessage) bool {
 	if best == nil {
 		return false
 	}
-	best.found = true
+	best.found, best.holder = true, s
 	return true
 }
 
@@ -267,7 +267,44 @@ func (w *seenMessage) fits(d *delivery) (rank int) {
 	return rank
 }
 
+// rightly gives a stored copy the PUBLISH that its holder has got, if that was taken for
+// the copy of another shared subscription.
+func (m *model) rightly(d *delivery) {
+	his := func(r *receipt) bool { return r.k.state == d.holder && r.p.QoS > 0 }
+	if slices.ContainsFunc(d.by, his) {
+		return
+	}
+	for _, o := range m.shared {
+		if o == d || o.m.topic != d.m.topic || o.m.payload != d.m.payload {
+			continue
+		}
+		at := slices.IndexFunc(o.by, func(r *receipt) bool {
+			return his(r) && m.differs(r, d) == "" && (!o.found || o.holder != d.holder)
+		})
+		back := slices.IndexFunc(d.by, func(r *receipt) bool {
+			return slices.Contains(o.members, r.k.state) && m.differs(r, o) == ""
+		})
+		switch {
+		case at < 0:
+		case len(d.by) == 0:
+			o.by[at].d = d
+			d.by = append(d.by, o.by[at])
+			o.by = slices.Delete(o.by, at, at+1)
+			return
+		case back >= 0:
+			d.by[back], o.by[at] = o.by[at], d.by[back]
+			d.by[back].d, o.by[at].d = d, o
+			return
+		}
+	}
+}
+
 func (m *model) surviveShared() {
+	for _, d := range m.shared {
+		if d.found {
+			m.rightly(d)
+		}
+	}
 	for _, d := range m.shared {
 		d.undo()
 		switch {
