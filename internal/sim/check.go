@@ -390,23 +390,29 @@ func (m *model) missing() (list []*delivery, whose []string) {
 			list, whose = append(list, d), append(whose, name)
 		}
 	}
+	m.excuse() // first of all: a copy that need not come may have come in place of another
 	for _, s := range m.every {
 		if s.over {
 			continue
 		}
 		for _, d := range s.copies {
-			switch {
-			case d.qos == 0 && (d.link == nil || d.link != s.link):
-				d.optional = true
-				continue
-			case d.replay != nil && d.m.retainedTo != 0:
-			default:
-				add(d, s, s.id)
-			}
+			add(d, s, s.id)
 		}
 	}
 	for _, d := range m.shared {
 		add(d, nil, d.key)
 	}
 	return list, whose
+}
+
+// excuse marks the copies that need not come any more: those at QoS 0 for a connection that
+// has ended, and retained messages that were replaced.
+func (m *model) excuse() {
+	for _, s := range m.every {
+		for _, d := range s.copies {
+			if d.qos == 0 && (d.link == nil || d.link != s.link) || d.replay != nil && d.m.retainedTo != 0 {
+				d.optional = true
+			}
+		}
+	}
 }
