@@ -53,7 +53,7 @@ func (m *model) deliver(k *link, p *packet.Publish, repeat bool) {
 		return
 	}
 	r := &receipt{k: k, p: p}
-	if !m.assign(r, map[*delivery]bool{}) && !m.newer(r) {
+	if !m.assign(r, map[*delivery]bool{}, true) && !m.assign(r, map[*delivery]bool{}, false) && !m.newer(r) {
 		list := m.candidates(r)
 		if len(list) == 0 || !m.repeated(list[0].m) {
 			m.explain(r)
@@ -69,20 +69,20 @@ func (m *model) deliver(k *link, p *packet.Publish, repeat bool) {
 }
 
 // assign finds a copy that r can be. One that another PUBLISH was taken for is free when
-// that can have been another copy.
-func (m *model) assign(r *receipt, tried map[*delivery]bool) bool {
+// that can have been another copy. must is for copies that have to come and have not.
+func (m *model) assign(r *receipt, tried map[*delivery]bool, must bool) bool {
 	for _, d := range m.candidates(r) {
 		if tried[d] || m.differs(r, d) != "" {
 			continue
 		}
 		tried[d] = true
-		if len(d.by) <= d.more {
+		if len(d.by) <= d.more && (!must || d.rank(r) == 0 && !d.got()) {
 			d.by = append(d.by, r)
 			r.d = d
 			return true
 		}
 		for i, other := range d.by {
-			if m.assign(other, tried) {
+			if m.assign(other, tried, must) {
 				d.by = append(slices.Delete(d.by, i, i+1), r)
 				r.d = d
 				return true
