@@ -27,7 +27,8 @@ var floors = map[string]int{
 	"internal/cli":       7,
 	"cmd/wirebird":       8,
 	"examples/publisher": 8, "examples/subscriber": 8, "examples/request": 8, "examples/outbox": 8,
-	"internal/sim": testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor, "test/examples": testFloor,
+	"internal/powercut": testFloor - 1, // for tests alone
+	"internal/sim":      testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor, "test/examples": testFloor,
 }
 
 const testFloor = 100
@@ -39,7 +40,7 @@ var outside = map[string]string{
 	"golang.org/x/crypto/":                "internal/auth",
 	"github.com/pires/go-proxyproto":      "internal/transport",
 	"github.com/coder/websocket":          "client",
-	"github.com/cockroachdb/pebble/v2":    "internal/journal",
+	"github.com/cockroachdb/pebble/v2":    "internal/journal internal/powercut",
 	"github.com/goccy/go-yaml":            "internal/config internal/simulate",
 	"github.com/HdrHistogram/":            "internal/load internal/bench",
 	"github.com/guptarohit/asciigraph":    "internal/bench",

@@ -25,20 +25,27 @@ func (d *Disk) commitLoop() {
 		if c == nil {
 			return
 		}
-		if err := d.apply(c); err != nil {
-			d.fail(err)
-			continue
+		if d.write(c) {
+			d.makeRoom()
 		}
-		d.mu.Lock()
-		c.applied = true
-		d.applied += uint64(len(c.subs))
-		d.readyLoads()
-		d.synced.Signal()
-		d.mu.Unlock()
-		d.lastMID.Store(d.enc.lastMID)
-		d.queued.Store(d.enc.queued)
-		d.makeRoom()
 	}
+}
+
+// write applies c, and reports whether that went well.
+func (d *Disk) write(c *commit) bool {
+	if err := d.apply(c); err != nil {
+		d.fail(err)
+		return false
+	}
+	d.mu.Lock()
+	c.applied = true
+	d.applied += uint64(len(c.subs))
+	d.readyLoads()
+	d.synced.Signal()
+	d.mu.Unlock()
+	d.lastMID.Store(d.enc.lastMID)
+	d.queued.Store(d.enc.queued)
+	return true
 }
 
 // take waits for submissions and returns some of them as a commit; nil at the end.
@@ -53,8 +60,13 @@ func (d *Disk) take() *commit {
 		d.synced.Signal()
 		return nil
 	}
+	return d.gather(len(d.pending))
+}
+
+// gather makes a commit of up to most submissions that wait. mu must be held.
+func (d *Disk) gather(most int) *commit {
 	n, size := 0, int64(0)
-	for n < len(d.pending) && (n == 0 || size+d.pending[n].size <= maxCommit) {
+	for n < min(most, len(d.pending)) && (n == 0 || size+d.pending[n].size <= maxCommit) {
 		size += d.pending[n].size
 		n++
 	}

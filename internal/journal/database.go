@@ -26,6 +26,8 @@ func (d *Disk) pebbleOptions(readOnly bool) *pebble.Options {
 		MemTableStopWritesThreshold: neverReached,
 		L0StopWritesThreshold:       neverReached,
 		L0CompactionThreshold:       4,
+		DisableAutomaticCompactions: d.manual,
+		DisableTableStats:           d.manual,
 		Logger:                      logger{d.log, d.fs.stop},
 		EventListener: &pebble.EventListener{
 			BackgroundError: d.backgroundError,

@@ -76,6 +76,7 @@ type Disk struct {
 	wg   sync.WaitGroup
 	// memTable is Options.MemTableSize or its default.
 	memTable uint64
+	manual   bool // it is a Manual's
 
 	mu        sync.Mutex
 	work      sync.Cond // for the committer
@@ -119,7 +120,15 @@ type commit struct {
 
 // Open opens the directory, or makes an empty one.
 func Open(o Options) (*Disk, error) {
-	d := &Disk{o: o, log: o.Logger}
+	d, err := openDisk(o, false)
+	if err == nil {
+		d.start()
+	}
+	return d, err
+}
+
+func openDisk(o Options, manual bool) (*Disk, error) {
+	d := &Disk{o: o, log: o.Logger, manual: manual}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -138,7 +147,6 @@ func Open(o Options) (*Disk, error) {
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
-	d.start()
 	return d, nil
 }
 

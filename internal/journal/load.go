@@ -56,12 +56,16 @@ func (d *Disk) loadLoop() {
 		if !ok {
 			return
 		}
-		msgs, err := loadAll(d.db, l.sid, l.mids)
-		if err != nil {
-			err = readError(d.o.Dir, err)
-		}
-		l.done(msgs, err)
+		d.read(l)
 	}
+}
+
+func (d *Disk) read(l load) {
+	msgs, err := loadAll(d.db, l.sid, l.mids)
+	if err != nil {
+		err = readError(d.o.Dir, err)
+	}
+	l.done(msgs, err)
 }
 
 func (d *Disk) nextLoad() (load, bool) {
