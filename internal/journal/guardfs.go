@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,15 @@ func (g *guardFS) ours(name string) bool { return g.FS.PathDir(name) == g.dir }
 
 func (g *guardFS) isLog(name string) bool { return filepath.Ext(name) == ".log" && g.ours(name) }
 
+// isMarker tells that name is that of an empty file whose name says which file counts from
+// now on. The database syncs the directory once it is there, and not before: where the
+// names of a directory do not become durable in their order, the loss of power could
+// leave a marker that points to a file which is not there, and the data could not be
+// read. So the directory is synced first.
+func (g *guardFS) isMarker(name string) bool {
+	return strings.HasPrefix(g.FS.PathBase(name), "marker.") && g.ours(name)
+}
+
 // Create is that of vfs.FS.
 func (g *guardFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if !g.isLog(name) {
@@ -100,6 +110,12 @@ func (g *guardFS) createTable(name string, category vfs.DiskWriteCategory) (vfs.
 	g.throttle()
 	if g.failed.Load() {
 		return nil, errFrozen
+	}
+	if g.isMarker(name) {
+		if err := syncDir(g.FS, g.dir); err != nil {
+			g.stop(err)
+			return nil, err
+		}
 	}
 	f, err := g.FS.Create(name, category)
 	if err != nil {
