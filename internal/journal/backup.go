@@ -62,7 +62,10 @@ func (d *Disk) Backup(dir string) (Manifest, error) {
 	if err := under.MkdirAll(under.PathDir(dir), 0o700); err != nil {
 		return m, fmt.Errorf("back up: %w", err)
 	}
-	err := d.db.Checkpoint(tmp, pebble.WithFlushedWAL())
+	err := d.needManifest()
+	if err == nil {
+		err = d.db.Checkpoint(tmp, pebble.WithFlushedWAL())
+	}
 	if err == nil {
 		err = d.failure() // the log may not hold all that it should
 	}
@@ -79,6 +82,28 @@ func (d *Disk) Backup(dir string) (Manifest, error) {
 		return m, errors.Join(fmt.Errorf("back up: %w", err), under.RemoveAll(tmp))
 	}
 	return m, nil
+}
+
+// needManifest makes the database write a manifest if it has written none since the start,
+// because a start that was cut off has left nothing to do. Until then it would copy an
+// empty one, and the backup could not be read.
+func (d *Disk) needManifest() error {
+	if d.manifest.Load() {
+		return nil
+	}
+	flushed, err := d.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-d.broken: // the database would try for ever
+		return d.failure()
+	}
+	if !d.manifest.Load() {
+		return errors.New("the database has written no manifest")
+	}
+	return nil
 }
 
 // Restore puts a copy of the backup in from into o.Dir, which must not exist or be

@@ -48,7 +48,7 @@ func Check(o Options, report func(string)) (CheckStats, error) {
 
 // openReadOnly opens a directory that must be there, without goroutines.
 func openReadOnly(o Options) (*Disk, error) {
-	d := &Disk{o: o, log: o.Logger}
+	d := &Disk{o: o, log: o.Logger, broken: make(chan struct{})}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

@@ -32,9 +32,14 @@ func (d *Disk) pebbleOptions(readOnly bool) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: d.backgroundError,
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { d.fs.stop(info.Details) },
-			WALCreated:      func(pebble.WALCreateInfo) { d.rotated.Store(true) },
-			FlushEnd:        func(pebble.FlushInfo) { d.written() },
-			CompactionEnd:   func(pebble.CompactionInfo) { d.written() },
+			ManifestCreated: func(i pebble.ManifestCreateInfo) {
+				if i.Err == nil {
+					d.manifest.Store(true)
+				}
+			},
+			WALCreated:    func(pebble.WALCreateInfo) { d.rotated.Store(true) },
+			FlushEnd:      func(pebble.FlushInfo) { d.written() },
+			CompactionEnd: func(pebble.CompactionInfo) { d.written() },
 		},
 	}
 	if o.MemTableSize == 0 {

@@ -83,19 +83,21 @@ type Disk struct {
 	synced    sync.Cond // for the completer
 	readable  sync.Cond // for the loaders
 	pending   []submission
-	loads     []load      // wait until what was submitted before them is applied
-	ready     []load      // can be read
-	commits   []*commit   // taken by the committer, in their order, until they are complete
-	submitted uint64      // submissions ever
-	applied   uint64      // ... that can be read
-	pressure  int64       // bytes of operations submitted and not complete
-	failed    error       // sticky
-	told      bool        // OnFail was called, or is about to be
-	wedged    bool        // the database has panicked, perhaps with locks held
-	closed    bool        // nothing is accepted any more
-	drained   bool        // the committer has ended
-	crowded   bool        // the database has to write tables before it takes more
-	rotated   atomic.Bool // a log was begun since the committer looked
+	loads     []load        // wait until what was submitted before them is applied
+	ready     []load        // can be read
+	commits   []*commit     // taken by the committer, in their order, until they are complete
+	submitted uint64        // submissions ever
+	applied   uint64        // ... that can be read
+	pressure  int64         // bytes of operations submitted and not complete
+	failed    error         // sticky
+	broken    chan struct{} // closed when failed is set
+	told      bool          // OnFail was called, or is about to be
+	wedged    bool          // the database has panicked, perhaps with locks held
+	closed    bool          // nothing is accepted any more
+	drained   bool          // the committer has ended
+	crowded   bool          // the database has to write tables before it takes more
+	rotated   atomic.Bool   // a log was begun since the committer looked
+	manifest  atomic.Bool   // a manifest was written since the start
 	stats     counters
 	lastMID   atomic.Uint64
 	queued    atomic.Int64
@@ -128,7 +130,7 @@ func Open(o Options) (*Disk, error) {
 }
 
 func openDisk(o Options, manual bool) (*Disk, error) {
-	d := &Disk{o: o, log: o.Logger, manual: manual}
+	d := &Disk{o: o, log: o.Logger, manual: manual, broken: make(chan struct{})}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -322,6 +324,7 @@ func (d *Disk) fail(err error) {
 		return
 	}
 	d.failed = fmt.Errorf("store: %w", err)
+	close(d.broken)
 	d.readyLoads()
 	d.work.Broadcast()
 	d.synced.Broadcast()

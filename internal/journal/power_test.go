@@ -198,6 +198,30 @@ func TestABackupIsWholeOrSaysThatItIsNot(t *testing.T) {
 	})
 }
 
+// A start may find that the one before it, which was cut off, has left nothing to do. Then
+// the database writes no manifest, of which a backup needs a copy.
+func TestABackupIsWholeAfterAStartThatWasCutOff(t *testing.T) {
+	disk := filled(t)
+	want := mustRecords(t, disk, "data")
+	everyCut(t, disk, func(d *powercut.Disk) error {
+		_, err := recordsOf(d, "data")
+		return err
+	}, func(left *powercut.Disk, _ bool) error {
+		m, err := OpenManual(Options{FS: left, Dir: "data"})
+		if err != nil {
+			return err
+		}
+		_, err = m.Backup("backup")
+		if err = errors.Join(err, m.Abandon()); err != nil {
+			return err
+		}
+		if _, err := Restore(Options{FS: left, Dir: "restored"}, "backup"); err != nil {
+			return err
+		}
+		return same(left, "restored", want)
+	})
+}
+
 // A restore that was cut off leaves the directory empty, so that it can be done again.
 func TestARestoreIsDoneInFullOrNotAtAll(t *testing.T) {
 	disk := filled(t)
