@@ -83,11 +83,13 @@ func TestTheModelSeesWhatIsBroken(t *testing.T) {
 }
 
 func TestASeedReplaysExactly(t *testing.T) {
-	for seed := uint64(1); seed <= 50; seed++ {
-		a, errA := Play(New(seed, Plan{}))
-		b, errB := Play(New(seed, Plan{}))
-		if a != b || (errA == nil) != (errB == nil) {
-			t.Fatalf("seed %d gave %+v and then %+v", seed, a, b)
+	for store, seeds := range map[Store]uint64{"": 50, Power: 20} {
+		for seed := uint64(1); seed <= seeds; seed++ {
+			a, errA := Play(New(seed, Plan{Store: store}))
+			b, errB := Play(New(seed, Plan{Store: store}))
+			if a != b || (errA == nil) != (errB == nil) {
+				t.Fatalf("seed %d, %s, gave %+v and then %+v", seed, store, a, b)
+			}
 		}
 	}
 }

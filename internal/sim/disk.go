@@ -12,13 +12,17 @@ import (
 // store keeps a broker's state over crashes. Nothing happens in it by itself.
 type store interface {
 	recoverable
-	// boot tells that a broker starts: what it reads comes at once.
+	// open is called before a broker starts.
+	open() error
+	// boot tells that a broker starts, or has started: what it reads then comes at once.
 	boot(starting bool)
 	// commit makes up to n submissions durable, and answers loads; it reports whether
 	// there was anything to do.
 	commit(n int) bool
-	// crash forgets what is not durable.
+	// crash forgets what does not survive the end of the process.
 	crash() error
+	// close is the end of the run.
+	close() error
 }
 
 // disk is a simulated journal.Journal: submissions become durable, and complete, one by
@@ -135,6 +139,9 @@ func (d *disk) crash() error {
 	d.pending, d.loads = nil, nil
 	return nil
 }
+
+func (d *disk) open() error  { return nil }
+func (d *disk) close() error { return nil }
 
 func (d *disk) boot(starting bool) { d.booting = starting }
 

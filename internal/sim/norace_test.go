@@ -4,4 +4,5 @@ package sim
 
 const (
 	defaultSeeds = 2000
+	powerSeeds   = 1000
 )

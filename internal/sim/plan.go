@@ -94,7 +94,10 @@ func (p *planner) settle(i int) {
 func (p *planner) step() {
 	i := p.IntN(len(p.names))
 	name := p.names[i]
-	if p.s.World.Store != Memory && p.IntN(3) == 0 {
+	switch store := p.s.World.Store; {
+	case store.onDisk():
+		p.disk()
+	case store != Memory && p.IntN(3) == 0:
 		p.add(Step{Verb: Commit, A: 1 + p.IntN(4)})
 	}
 	switch n := p.IntN(1000); {
@@ -134,8 +137,34 @@ func (p *planner) step() {
 // disaster ends the broker, unless state is in memory only.
 func (p *planner) disaster() {
 	shards, often := 1+p.IntN(3), p.IntN(4) < 2
-	if p.s.World.Store == Model && often {
+	switch store := p.s.World.Store; {
+	case store == Model && often, store.onDisk() && p.IntN(4) == 0:
 		p.add(Step{Verb: Crash, A: shards})
+	case store.onDisk() && often:
+		s := Step{Verb: Off, A: shards, B: p.keep(), D: p.IntN(1 << 20)}
+		if p.IntN(3) == 0 {
+			s.C = 1 + p.IntN(60)
+		}
+		p.add(s)
+	}
+}
+
+// keep is how many of a hundred things that were not synced are left.
+func (p *planner) keep() int { return []int{0, 100, 50, p.IntN(101)}[p.IntN(4)] }
+
+// disk adds something that the disk does.
+func (p *planner) disk() {
+	switch n := p.IntN(200); {
+	case n < 50:
+		p.add(Step{Verb: Write, A: 1 + p.IntN(4)})
+	case n < 80:
+		p.add(Step{Verb: Sync, A: 1 + p.IntN(2)})
+	case n < 110:
+		p.add(Step{Verb: Done, A: 1 + p.IntN(2)})
+	case n == 110:
+		p.add(Step{Verb: Table})
+	case n == 111 && p.IntN(4) == 0:
+		p.add(Step{Verb: Backup, A: p.IntN(60), B: p.keep(), C: p.IntN(1 << 20)})
 	}
 }
 

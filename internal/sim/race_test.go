@@ -6,4 +6,5 @@ package sim
 // one goroutine of a run but what runs share.
 const (
 	defaultSeeds = 2000
+	powerSeeds   = 60
 )

@@ -32,11 +32,19 @@ type World struct {
 // Store is where the broker's state is.
 type Store string
 
-// The stores. Model is a journal that is simulated itself.
+// The stores. Model is a journal that is simulated itself; the others are the real one on a
+// disk that loses its power, by the durability that is asked of it.
 const (
-	Memory Store = "memory"
-	Model  Store = "model"
+	Memory    Store = "memory"
+	Model     Store = "model"
+	Power     Store = "power"
+	PowerOS   Store = "power-os"
+	PowerNone Store = "power-none"
 )
+
+var allStores = []Store{Memory, Model, Power, PowerOS, PowerNone}
+
+func (s Store) onDisk() bool { return s != Memory && s != Model }
 
 // Verb is what a Step does.
 type Verb string
@@ -56,14 +64,22 @@ const (
 	Commit  Verb = "commit"  // A submissions become durable
 	Clock   Verb = "clock"   // A ticks of 67 ms
 	Crash   Verb = "crash"   // the broker ends, the next has A shards
+
+	// Those of a broker whose state is on a disk.
+	Write  Verb = "write"  // A submissions are written as one commit
+	Sync   Verb = "sync"   // A syncs that were asked for take effect
+	Done   Verb = "done"   // A commits that are synced are told to the broker
+	Table  Verb = "table"  // the log becomes a table
+	Off    Verb = "off"    // the power fails, see power.off
+	Backup Verb = "backup" // and the power fails, on a copy of the disk; see power.backup
 )
 
 // Step is one decision.
 type Step struct {
-	Client  string
-	Verb    Verb
-	A, B, C int
-	Packet  packet.Packet
+	Client     string
+	Verb       Verb
+	A, B, C, D int
+	Packet     packet.Packet
 }
 
 // String is the step as Parse reads it.
@@ -72,7 +88,7 @@ func (s Step) String() string {
 		return s.Client + "> " + script.Format(s.Packet)
 	}
 	words := []string{string(s.Verb)}
-	for i, n := range []int{s.A, s.B, s.C} {
+	for i, n := range []int{s.A, s.B, s.C, s.D} {
 		if i < operands[s.Verb] {
 			words = append(words, strconv.Itoa(n))
 		}
@@ -87,6 +103,7 @@ func (s Step) String() string {
 var operands = map[Verb]int{
 	Network: 2, Up: 1, Down: 1, Ghost: 1, Ack: 1, Slow: 0, Fast: 0, Cut: 2,
 	Turn: 1, Commit: 1, Clock: 1, Crash: 1,
+	Write: 1, Sync: 1, Done: 1, Table: 0, Off: 4, Backup: 3,
 }
 
 // String is the script as Parse reads it.
@@ -163,7 +180,7 @@ func (s *Script) add(line *script.Step) error {
 	if !ok || len(line.Words) != want+1 {
 		return fmt.Errorf("%q: unknown, or not %d numbers", strings.Join(line.Words, " "), want)
 	}
-	for i, to := range []*int{&step.A, &step.B, &step.C} {
+	for i, to := range []*int{&step.A, &step.B, &step.C, &step.D} {
 		if i >= want {
 			break
 		}
@@ -187,7 +204,7 @@ func (w *World) parse(words []string) (err error) {
 			*fields[at].n, err = strconv.Atoi(value)
 		case key == "store":
 			w.Store = Store(value)
-			if !slices.Contains([]Store{Memory, Model}, w.Store) {
+			if !slices.Contains(allStores, w.Store) {
 				err = fmt.Errorf("no store %q", value)
 			}
 		case word == "drop-oldest":

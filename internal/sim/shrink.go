@@ -93,9 +93,11 @@ func (h *shrinker) world() {
 	w := h.best.World
 	w.DropOldest = false
 	h.try(&Script{w, h.best.Steps})
-	w = h.best.World
-	w.Store = Memory
-	h.try(&Script{w, h.best.Steps})
+	for _, simpler := range []Store{Model, Memory} {
+		w = h.best.World
+		w.Store = simpler
+		h.try(&Script{w, h.best.Steps})
+	}
 }
 
 // packets makes packets plainer.

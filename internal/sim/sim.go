@@ -25,6 +25,8 @@ import (
 type Result struct {
 	Published, Delivered, Cuts, Crashes, Wills, Expired, Dropped, Redistributed int
 
+	Offs, Again, Backups int // power cuts, those during a start, and those during a backup
+
 	Trace uint64 // hash of all bytes in their order, both directions
 }
 
@@ -32,7 +34,7 @@ func (r *Result) add(o Result) {
 	for _, f := range []struct{ to, from *int }{
 		{&r.Published, &o.Published}, {&r.Delivered, &o.Delivered}, {&r.Cuts, &o.Cuts}, {&r.Crashes, &o.Crashes},
 		{&r.Wills, &o.Wills}, {&r.Expired, &o.Expired}, {&r.Dropped, &o.Dropped},
-		{&r.Redistributed, &o.Redistributed},
+		{&r.Redistributed, &o.Redistributed}, {&r.Offs, &o.Offs}, {&r.Again, &o.Again}, {&r.Backups, &o.Backups},
 	} {
 		*f.to += *f.from
 	}
@@ -94,10 +96,18 @@ func newWorld(s *Script) *world {
 }
 
 func (w *world) run() (Result, error) {
-	if w.script.World.Store == Model {
+	switch store := w.script.World.Store; {
+	case store == Model:
 		w.store = newDisk()
+	case store.onDisk():
+		w.store = newPower(store)
 	}
 	w.play()
+	if w.store != nil {
+		if err := w.store.close(); err != nil {
+			w.fail(Recoverable, "%v", err)
+		}
+	}
 	w.res.Trace = w.trace.Sum64()
 	if w.failed != nil {
 		return w.res, w.failed
@@ -121,10 +131,10 @@ func (w *world) say(format string, args ...any) {
 // describe is a packet in the language of scripts.
 func describe(p packet.Packet) string { return script.Format(p) }
 
-// boot starts a broker with what the store holds.
-func (w *world) boot(shards int) {
+// options are those of the brokers.
+func (w *world) options(shards int) broker.Options {
 	t := w.script.World
-	o := broker.Options{
+	return broker.Options{
 		Shards: max(1, shards),
 		Clock:  func() int64 { return w.now },
 		Random: func() uint64 { w.randoms++; return w.randoms },
@@ -141,14 +151,24 @@ func (w *world) boot(shards int) {
 			Publish: w.onPublish,
 		},
 	}
+}
+
+// boot starts a broker with what the store holds. tried is how an earlier start, which did
+// not come to its end, has renamed sessions, or has not.
+func (w *world) boot(shards int, tried map[uint64]uint64) {
+	o := w.options(shards)
 	w.model.shards = o.Shards
+	var err error
 	if w.store != nil {
-		o.Journal = &watch{w.store, w.model, o.Shards}
+		o.Journal = &watch{w.store, w.model, o.Shards, tried}
 		w.store.boot(true)
 		defer w.store.boot(false)
+		err = w.store.open()
 	}
-	var err error
-	if w.b, err = broker.New(o); err == nil {
+	if err == nil {
+		w.b, err = broker.New(o)
+	}
+	if err == nil {
 		_, err = w.b.Recover()
 	}
 	if err != nil {
@@ -172,9 +192,9 @@ func (w *world) onPublish(r *broker.PublishRequest) (v broker.Verdict) {
 }
 
 // crash ends the broker at this instant: what the store has not is lost, and so is what
-// is under way on the network.
-func (w *world) crash(shards int) {
-	if w.store == nil || w.failed != nil {
+// is under way on the network. The next one starts with what lose leaves.
+func (w *world) crash(shards int, lose func() (tried map[uint64]uint64, err error)) {
+	if w.failed != nil {
 		return
 	}
 	w.res.Crashes++
@@ -186,11 +206,12 @@ func (w *world) crash(shards int) {
 		}
 	}
 	w.links, w.order, w.ghosts = map[string]*link{}, nil, nil
-	if err := w.store.crash(); err != nil {
+	tried, err := lose()
+	if err != nil {
 		w.fail(Recoverable, "%v", err)
 		return
 	}
-	w.boot(shards)
+	w.boot(shards, tried)
 }
 
 // count adds up what the broker has dropped before its figures are gone.
@@ -213,7 +234,7 @@ func (w *world) count() {
 
 func (w *world) play() {
 	w.model.now = w.now
-	w.boot(w.script.World.Shards)
+	w.boot(w.script.World.Shards, nil)
 	for i := range w.script.Steps {
 		w.step = i + 1
 		w.say("%s", w.script.Steps[i].String())
@@ -280,7 +301,13 @@ func (w *world) doBroker(s *Step) {
 			w.store.commit(s.A)
 		}
 	case Crash:
-		w.crash(s.A)
+		if w.store != nil {
+			w.crash(s.A, func() (map[uint64]uint64, error) { return nil, w.store.crash() })
+		}
+	default:
+		if p, ok := w.store.(*power); ok {
+			w.doPower(p, s)
+		}
 	}
 }
 

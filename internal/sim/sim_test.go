@@ -15,6 +15,7 @@ import (
 var (
 	seeds  = flag.Uint64("seeds", defaultSeeds, "how many schedules to run")
 	seed   = flag.Uint64("seed", 0, "run this one schedule only")
+	offs   = flag.Bool("power", false, "with the real journal on a disk that loses its power")
 	replay = flag.String("script", "", "run the script in this file only")
 )
 
@@ -63,6 +64,10 @@ func report(t *testing.T, seed uint64, s *Script, err error) {
 }
 
 func TestPromisesHoldInEverySchedule(t *testing.T) {
+	plan := Plan{}
+	if *offs {
+		plan.Store = Power
+	}
 	switch {
 	case *replay != "":
 		text, err := os.ReadFile(*replay)
@@ -77,13 +82,12 @@ func TestPromisesHoldInEverySchedule(t *testing.T) {
 			t.Errorf("%s\n%v", Tell(s), err)
 		}
 	case *seed != 0:
-		plan := Plan{}
 		s := New(*seed, plan)
 		if _, err := Play(s); err != nil {
 			report(t, *seed, s, err)
 		}
 	case *seeds > 0:
-		total := sweep(t, *seeds, Plan{})
+		total := sweep(t, *seeds, plan)
 		if *seeds < 100 {
 			return
 		}

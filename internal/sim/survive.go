@@ -23,6 +23,44 @@ func (m *model) crash() {
 	}
 }
 
+// moved: a start that did not come to its end has given sessions other numbers in the
+// journal, all of them or none.
+func (m *model) moved(pairs map[uint64]uint64, got *seen) {
+	var old, now int
+	for _, s := range m.every {
+		to, ok := pairs[s.sid]
+		switch {
+		case !ok || s.sid == 0:
+		case got.sessions[s.sid].id == s.id:
+			old++
+		case got.sessions[to].id == s.id:
+			now++
+		}
+	}
+	if old > 0 && now > 0 {
+		m.fail(Durable, "%d sessions were renamed, and %d were not", now, old)
+	}
+	if now > 0 {
+		m.rename(pairs)
+	}
+}
+
+// rename follows the journal. A number that was free there may be that of a session that
+// the journal has never seen, or not any more.
+func (m *model) rename(pairs map[uint64]uint64) {
+	given := map[uint64]bool{}
+	for _, to := range pairs {
+		given[to] = true
+	}
+	for _, s := range m.every {
+		if to, ok := pairs[s.sid]; ok {
+			s.sid = to
+		} else if given[s.sid] {
+			s.sid = 0
+		}
+	}
+}
+
 // survive compares what the journal has kept with what it must have, and what it may
 // have, and goes on from there. Sessions are told apart by their number in the journal.
 func (m *model) survive(got *seen, shards int) {

@@ -22,6 +22,7 @@ type watch struct {
 	recoverable
 	m      *model
 	shards int // of the broker
+	tried  map[uint64]uint64
 }
 
 // Submit passes on.
@@ -59,6 +60,7 @@ func (w *watch) Recover(v journal.Visitor) (journal.RecoverStats, error) {
 		})
 	}
 	if err == nil {
+		w.m.moved(w.tried, seen)
 		w.m.survive(seen, w.shards)
 	}
 	return stats, err
@@ -66,11 +68,7 @@ func (w *watch) Recover(v journal.Visitor) (journal.RecoverStats, error) {
 
 // Rename passes on.
 func (w *watch) Rename(pairs map[uint64]uint64) error {
-	for _, s := range w.m.every {
-		if to, ok := pairs[s.sid]; ok {
-			s.sid = to
-		}
-	}
+	w.m.rename(pairs)
 	return w.recoverable.Rename(pairs)
 }
 
