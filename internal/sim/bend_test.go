@@ -83,7 +83,7 @@ func TestTheModelSeesWhatIsBroken(t *testing.T) {
 }
 
 func TestASeedReplaysExactly(t *testing.T) {
-	for store, seeds := range map[Store]uint64{"": 50, Power: 20} {
+	for store, seeds := range map[Store]uint64{"": 50, Power: replaySeeds} {
 		for seed := uint64(1); seed <= seeds; seed++ {
 			a, errA := Play(New(seed, Plan{Store: store}))
 			b, errB := Play(New(seed, Plan{Store: store}))

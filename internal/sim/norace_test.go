@@ -5,4 +5,6 @@ package sim
 const (
 	defaultSeeds = 2000
 	powerSeeds   = 1000
+	controlSeeds = 100 // how many schedules may pass before a control loses something
+	replaySeeds  = 20
 )

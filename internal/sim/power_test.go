@@ -15,13 +15,10 @@ func TestNothingAcknowledgedIsLostWhenThePowerFails(t *testing.T) {
 	}
 }
 
-// mostControls is how many schedules may pass before one loses something.
-const mostControls = 100
-
 // losses plays schedules until one has lost something that was acknowledged.
 func losses(t *testing.T, plan Plan, change func(*Script)) (seed uint64) {
 	t.Helper()
-	for seed := uint64(1); seed <= mostControls; seed++ {
+	for seed := uint64(1); seed <= controlSeeds; seed++ {
 		s := New(seed, plan)
 		change(s)
 		var f *Failure

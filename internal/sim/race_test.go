@@ -7,4 +7,6 @@ package sim
 const (
 	defaultSeeds = 2000
 	powerSeeds   = 60
+	controlSeeds = 15
+	replaySeeds  = 5
 )
