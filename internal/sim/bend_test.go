@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/wirebird/wirebird/broker"
@@ -23,8 +24,69 @@ func down(fits func(*packet.Publish) bool, change func(*packet.Publish) []packet
 	}
 }
 
+// swapped lets a message at QoS 0 come after the next one of its topic.
+func swapped() *bend {
+	type at struct {
+		k     *link
+		topic string
+	}
+	held := map[at]*packet.Publish{}
+	return &bend{toClient: func(c *client, p packet.Packet) []packet.Packet {
+		q, ok := p.(*packet.Publish)
+		if !ok || q.QoS > 0 || len(q.Topic) == 0 || q.Properties.Has(packet.PropTopicAlias) {
+			return []packet.Packet{p}
+		}
+		here := at{c.link, string(q.Topic)}
+		if first := held[here]; first != nil {
+			delete(held, here)
+			return []packet.Packet{q, first}
+		}
+		held[here] = q
+		return nil
+	}}
+}
+
+// noWills takes every Will Message away.
+func noWills() *bend {
+	return &bend{toClient: func(_ *client, p packet.Packet) []packet.Packet {
+		if q, ok := p.(*packet.Publish); ok && strings.HasPrefix(string(q.Topic), "w/") {
+			return nil
+		}
+		return []packet.Packet{p}
+	}}
+}
+
+// twiceAtQoS2 sends a message again that its receiver has released.
+func twiceAtQoS2() *bend {
+	type at struct {
+		k  *link
+		id uint16
+	}
+	sent := map[at]*packet.Publish{}
+	return &bend{toClient: func(c *client, p packet.Packet) []packet.Packet {
+		switch q := p.(type) {
+		case *packet.Publish:
+			if q.QoS == 2 && len(q.Topic) > 0 {
+				sent[at{c.link, q.ID}] = q
+			}
+		case *packet.Pubrel:
+			if again := sent[at{c.link, q.ID}]; again != nil {
+				delete(sent, at{c.link, q.ID})
+				dup := *again
+				dup.Dup = true
+				return []packet.Packet{p, &dup}
+			}
+		}
+		return []packet.Packet{p}
+	}}
+}
+
 // A model that cannot see a broken promise proves nothing.
 func TestTheModelSeesWhatIsBroken(t *testing.T) {
+	wants := map[string]Promise{
+		"flipped RETAIN": RetainKept, "twice at QoS 0": Once, "lost above QoS 0": Delivered,
+		"swapped messages": Ordered, "a dropped will": WillKept, "a QoS 2 duplicate": Once,
+	}
 	any := func(*packet.Publish) bool { return true }
 	for name, bent := range map[string]func() *bend{
 		"flipped RETAIN": down(any, func(p *packet.Publish) []packet.Packet { p.Retain = !p.Retain; return []packet.Packet{p} }),
@@ -38,6 +100,9 @@ func TestTheModelSeesWhatIsBroken(t *testing.T) {
 				return []packet.Packet{p}
 			}}
 		},
+		"swapped messages":  swapped,
+		"a dropped will":    noWills,
+		"a QoS 2 duplicate": twiceAtQoS2,
 		"changed by the broker": func() *bend {
 			return &bend{taken: func(r *broker.PublishRequest) { r.Payload = append([]byte("x"), r.Payload...) }}
 		},
@@ -64,7 +129,7 @@ func TestTheModelSeesWhatIsBroken(t *testing.T) {
 			for seed := uint64(1); seed <= 20; seed++ {
 				s := New(seed, Plan{Store: Memory})
 				var f *Failure
-				if !errors.As(play(s), &f) {
+				if !errors.As(play(s), &f) || wants[name] != "" && f.Promise != wants[name] {
 					continue
 				}
 				small := Shrink(s, play)
