@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -11,6 +14,7 @@ type bend struct {
 	toBroker func(c *client, p packet.Packet) []packet.Packet
 	toClient func(c *client, p packet.Packet) []packet.Packet
 	taken    func(r *broker.PublishRequest)
+	forget   func(op *journal.Op) bool // the journal never hears of op
 }
 
 func (b *bend) up(c *client, p packet.Packet) []packet.Packet {
@@ -25,6 +29,13 @@ func (b *bend) down(c *client, p packet.Packet) []packet.Packet {
 		return []packet.Packet{p}
 	}
 	return b.toClient(c, p)
+}
+
+func (b *bend) ops(ops []journal.Op) []journal.Op {
+	if b == nil || b.forget == nil {
+		return ops
+	}
+	return slices.DeleteFunc(slices.Clone(ops), func(op journal.Op) bool { return b.forget(&op) })
 }
 
 func (b *bend) publish(r *broker.PublishRequest) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -143,6 +144,32 @@ func TestTheModelSeesWhatIsBroken(t *testing.T) {
 				return
 			}
 			t.Error("nothing was noticed in 20 schedules")
+		})
+	}
+}
+
+// Each kind of change that the journal might forget is missed after a crash.
+func TestTheModelSeesWhatTheJournalForgets(t *testing.T) {
+	for name, kind := range map[string]journal.Kind{
+		"session": journal.PutSession, "end of a session": journal.EndSession,
+		"subscription": journal.PutSubscription, "end of a subscription": journal.EndSubscription,
+		"message": journal.Publish, "that PUBREC came": journal.Owe, "acknowledged message": journal.Complete,
+		"packet identifier": journal.Assign, "accepted QoS 2 message": journal.Accept, "released QoS 2 message": journal.Forget,
+		"retained message": journal.PutRetained, "end of a retained message": journal.EndRetained,
+		"will": journal.PutWill, "end of a will": journal.EndWill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= 300; seed++ {
+				w := newWorld(New(seed, Plan{Store: Model}))
+				w.bend = &bend{forget: func(op *journal.Op) bool { return op.Kind == kind }}
+				var f *Failure
+				if _, err := w.run(); errors.As(err, &f) {
+					t.Logf("seed %d: %v", seed, f)
+					return
+				}
+			}
+			t.Error("nothing was noticed")
 		})
 	}
 }

@@ -347,6 +347,9 @@ func (m *model) admitted(k *link, p *packet.Connack) {
 			old.gone = true
 		}
 	}
+	for _, w := range k.before {
+		w.over = true
+	}
 	if s.link != k {
 		return
 	}

@@ -32,7 +32,8 @@ type link struct {
 
 	// The model's.
 	state    *state
-	present  bool // the session was there
+	present  bool    // the session was there
+	before   []*will // that the session had had
 	ended    bool
 	changes  []change            // of the SUBSCRIBE or UNSUBSCRIBE at hand
 	requests map[uint16][]change // that are not acknowledged

@@ -88,6 +88,7 @@ type will struct {
 	due     int64
 	sure    bool // its client has its CONNACK
 	decided bool // published, or given up
+	over    bool // ... and its client knows
 }
 
 // delivery is one copy of a message: for a session, or for one member of a shared
@@ -230,6 +231,7 @@ func (m *model) connect(k *link, p *packet.Connect) {
 		s.will.decided = true
 		s.will = nil
 	}
+	k.before = slices.Clone(s.wills)
 	if p.Will != nil {
 		s.will = newWill(s.id, p.Will)
 		s.wills = append(s.wills, s.will)

@@ -160,7 +160,7 @@ func (w *world) boot(shards int, tried map[uint64]uint64) {
 	w.model.shards = o.Shards
 	var err error
 	if w.store != nil {
-		o.Journal = &watch{w.store, w.model, o.Shards, tried}
+		o.Journal = &watch{w.store, w.model, o.Shards, tried, w.bend}
 		w.store.boot(true)
 		defer w.store.boot(false)
 		err = w.store.open()

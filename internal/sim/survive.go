@@ -378,6 +378,9 @@ func (m *model) surviveWill(s *state, got *seen) {
 		m.fail(Durable, "%s has a Will Message that it never gave", s.id)
 		return
 	}
+	if known.over {
+		m.fail(Durable, "the Will Message of %s has come back that a later CONNECT has ended", s.id)
+	}
 	again := *known
 	again.decided, again.sure = false, true
 	due := w.Due

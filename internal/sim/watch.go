@@ -23,6 +23,7 @@ type watch struct {
 	m      *model
 	shards int // of the broker
 	tried  map[uint64]uint64
+	bend   *bend
 }
 
 // Submit passes on.
@@ -36,7 +37,7 @@ func (w *watch) Submit(lane int, ops []journal.Op, done func(error)) {
 			}
 		}
 	}
-	w.recoverable.Submit(lane, ops, done)
+	w.recoverable.Submit(lane, w.bend.ops(ops), done)
 }
 
 // Recover lets the model see what the broker is given.
