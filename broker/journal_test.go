@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"syscall"
 	"testing"
@@ -17,14 +18,22 @@ import (
 type recorder struct {
 	ops    []journal.Op
 	open   []func(error)
-	stored map[uint64]*session.Message
+	stored map[waiting]*session.Message
 }
+
+// waiting names a message that waits for a session.
+type waiting struct{ sid, mid uint64 }
 
 func (r *recorder) Submit(_ int, ops []journal.Op, done func(error)) {
 	r.ops = append(r.ops, ops...)
 	for _, op := range ops {
-		if op.Kind == journal.Publish {
-			r.stored[op.MID] = op.Msg
+		switch op.Kind {
+		case journal.Publish:
+			for _, to := range op.Targets {
+				r.stored[waiting{to.SID, op.MID}] = op.Msg
+			}
+		case journal.EndSession:
+			maps.DeleteFunc(r.stored, func(w waiting, _ *session.Message) bool { return w.sid == op.SID })
 		}
 	}
 	r.open = append(r.open, done)
@@ -33,10 +42,10 @@ func (r *recorder) Submit(_ int, ops []journal.Op, done func(error)) {
 func (r *recorder) Volatile() bool { return false }
 
 // Load finds what was published in what was submitted.
-func (r *recorder) Load(_ uint64, mids []uint64, done func([]*session.Message, error)) {
+func (r *recorder) Load(sid uint64, mids []uint64, done func([]*session.Message, error)) {
 	msgs := make([]*session.Message, len(mids))
 	for i, mid := range mids {
-		msgs[i] = r.stored[mid]
+		msgs[i] = r.stored[waiting{sid, mid}]
 	}
 	done(msgs, nil)
 }
@@ -67,7 +76,7 @@ type journaled struct {
 }
 
 func newJournaled(t *testing.T, o broker.Options) journaled {
-	r := &recorder{stored: map[uint64]*session.Message{}}
+	r := &recorder{stored: map[waiting]*session.Message{}}
 	o.Journal = r
 	return journaled{newStage(t, o), r}
 }
