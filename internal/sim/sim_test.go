@@ -59,8 +59,12 @@ func report(t *testing.T, seed uint64, s *Script, err error) {
 	if e := os.WriteFile(file, []byte(text), 0o644); e != nil {
 		t.Error(e)
 	}
-	t.Errorf("seed %d: %v\n%d steps of %d are enough:\n\n%s\nreplay: make sim SCRIPT=%s\nthe whole schedule: make sim SEED=%d",
-		seed, err, len(small.Steps), len(s.Steps), text, file, seed)
+	power := ""
+	if s.World.Store == Power {
+		power = " POWER=1"
+	}
+	t.Errorf("seed %d: %v\n%d steps of %d are enough:\n\n%s\nreplay: make sim SCRIPT=%s\nthe whole schedule: make sim%s SEED=%d",
+		seed, err, len(small.Steps), len(s.Steps), text, file, power, seed)
 }
 
 func TestPromisesHoldInEverySchedule(t *testing.T) {
