@@ -15,6 +15,17 @@ import (
 	"github.com/coder/websocket"
 )
 
+// Dial opens the network connection that o describes, up to where MQTT begins:
+// TLS and the WebSocket handshake are done. It is for programs that speak MQTT
+// by themselves; of o it uses URL, TLS, Dial and Header.
+func Dial(ctx context.Context, o Options) (net.Conn, error) {
+	t, err := parseURL(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	return t.dial(ctx, &o)
+}
+
 // target is where and how to connect, from Options.URL.
 type target struct {
 	network, address string // for a net.Dialer

@@ -158,3 +158,20 @@ func TestOptionsThatMakeNoSenseAreNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestDialStopsWhereMQTTBegins(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	open := func(context.Context) (net.Conn, error) { return near, nil }
+	nc, err := client.Dial(t.Context(), client.Options{URL: "mqtt://localhost", Dial: open})
+	if err != nil || nc != near {
+		t.Fatalf("got %v, %v; want the connection itself", nc, err)
+	}
+	nc.Close()
+	if n, err := far.Read(make([]byte, 1)); n != 0 {
+		t.Errorf("read %d bytes, %v; want none", n, err)
+	}
+	if _, err := client.Dial(t.Context(), client.Options{URL: "http://localhost"}); err == nil {
+		t.Error("an unknown scheme is accepted")
+	}
+}
