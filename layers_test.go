@@ -19,7 +19,7 @@ var floors = map[string]int{
 	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1, "internal/outbox": 1,
 	"internal/journal": 2, // its operations carry session's entries
 	"internal/auth":    2, "client": 2, "internal/load": 2,
-	"broker": 3, "internal/bench": 3, "internal/conform": 3,
+	"broker": 3, "internal/bench": 3, "internal/conform": 3, "internal/mosquitto": 3,
 	"internal/record": 3, "internal/simulate": 3, "internal/probe": 3,
 	"internal/metrics":   4,
 	"internal/config":    5,

@@ -8,5 +8,8 @@ import (
 )
 
 func main() {
+	if tool, ok := cli.Personality(os.Args[0]); ok {
+		os.Exit(cli.MainAs(tool, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -275,25 +273,32 @@ func applyContext(cmd *cobra.Command, name string) error {
 			}
 		}
 	}
-	path, err := contexts.Path()
-	if err != nil {
-		if name == "" { // nobody asked for one
-			return nil
-		}
-		return err
-	}
-	file, err := contexts.Open(path)
-	if err != nil {
-		return err
-	}
-	if name = cmp.Or(name, file.Current); name == "" {
-		return nil
-	}
-	saved, err := file.Get(name)
-	if err != nil {
+	saved, name, err := savedContext(name)
+	if err != nil || saved == nil {
 		return err
 	}
 	return setFlags(flags, name, saved)
+}
+
+// savedContext is the saved connection called name, or the one in use for "";
+// nil if none is. It returns its name as well.
+func savedContext(name string) (contexts.Context, string, error) {
+	path, err := contexts.Path()
+	if err != nil {
+		if name == "" { // nobody asked for one
+			return nil, "", nil
+		}
+		return nil, "", err
+	}
+	file, err := contexts.Open(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if name = cmp.Or(name, file.Current); name == "" {
+		return nil, "", nil
+	}
+	c, err := file.Get(name)
+	return c, name, err
 }
 
 func setFlags(flags *pflag.FlagSet, name string, saved contexts.Context) error {
@@ -317,10 +322,4 @@ func setFlags(flags *pflag.FlagSet, name string, saved contexts.Context) error {
 		}
 	}
 	return nil
-}
-
-// mosquittoName tells whether the program is called as one of Mosquitto's, whose
-// scripts must not depend on what somebody has saved.
-func mosquittoName(program string) bool {
-	return strings.HasPrefix(filepath.Base(program), "mosquitto_")
 }

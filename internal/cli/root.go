@@ -2,7 +2,7 @@
 //
 // It turns arguments into calls of other packages and results into text and an
 // exit status: 0 for success, 1 for failure, 2 for a command line that makes no
-// sense; pub and sub also use the codes of Mosquitto's clients, which scripts
+// sense; pub, sub, rr and passwd have those of Mosquitto's tools, which scripts
 // know. It keeps no state between calls and touches no global of the process
 // but its signals.
 package cli
@@ -17,14 +17,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/wirebird/wirebird/internal/mosquitto"
 )
 
 // Exit statuses.
 const (
 	exitFailed  = 1
 	exitMisused = 2
-	exitLost    = 7  // libmosquitto's MOSQ_ERR_CONN_LOST
-	exitTimeout = 27 // libmosquitto's MOSQ_ERR_TIMEOUT
+	exitLost    = 7 // libmosquitto's MOSQ_ERR_CONN_LOST
 )
 
 // exitError is an error with an exit status of its own.
@@ -57,17 +58,19 @@ type streams struct {
 // Main runs the command line without the program's name and returns the exit
 // status. The process's interrupt and termination signals end it early.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		if t, ok := toolNamed(args[0]); ok {
+			return runTool(t, "wirebird "+args[0], args[1:], streams{stdin, stdout, stderr})
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := newRoot(streams{stdin, stdout, stderr})
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	args, err := joinProperties(root, args)
-	if err == nil {
-		root.SetArgs(args)
-		err = root.ExecuteContext(ctx)
-	}
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
@@ -103,8 +106,10 @@ func newRoot(s streams) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(s),
-		newPub(s),
-		newSub(s),
+		newTool(mosquitto.Pub, s),
+		newTool(mosquitto.Sub, s),
+		newTool(mosquitto.RR, s),
+		newTool(mosquitto.Passwd, s),
 		newBench(s),
 		newRecord(s),
 		newReplay(s),

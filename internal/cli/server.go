@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -83,10 +82,23 @@ func (v *serverFlags) address() (string, error) {
 	return u.String(), nil
 }
 
-// tls reads the certificates.
-func (v *serverFlags) tls() (*tls.Config, error) {
-	c := connection{cafile: v.cafile, cert: v.cert, key: v.key, osCerts: v.osCerts, insecure: v.insecure}
-	return c.tlsConfig()
+func parseVersion(s string) (packet.Version, error) {
+	switch strings.TrimPrefix(s, "mqttv") {
+	case "31", "3.1", "3":
+		return packet.V31, nil
+	case "311", "3.1.1", "4":
+		return packet.V311, nil
+	case "5", "5.0":
+		return packet.V5, nil
+	}
+	return 0, misused("--protocol-version %q is none of 5, 311 and 31.", s)
+}
+
+func checkQoS(flag string, qos int) error {
+	if qos < 0 || qos > 2 {
+		return misused("%s must be 0, 1 or 2, not %d.", flag, qos)
+	}
+	return nil
 }
 
 // settle takes the saved connection into account and checks the version.

@@ -1,13 +1,14 @@
-package cli
+package mosquitto
 
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/wirebird/wirebird/client"
+	"github.com/wirebird/wirebird/packet"
 )
 
 // at is the time of all messages here: a Sunday, day 58, in ISO week 8.
@@ -15,23 +16,28 @@ func at() time.Time {
 	return time.Date(2022, 2, 27, 15, 4, 5, 123456789, time.FixedZone("CET", 3600))
 }
 
-func sample() *client.Message {
-	return &client.Message{
-		Topic: "a/ä", Payload: []byte(`{"n": 1}`), QoS: 1, Retain: true, PacketID: 42,
-		Properties: client.Properties{
-			PayloadFormat: 1, MessageExpiry: 90 * time.Second, ContentType: "text/plain", ResponseTopic: "r",
+func sample() *packet.Publish {
+	m := &packet.Publish{
+		Topic: []byte("a/ä"), Payload: []byte(`{"n": 1}`), QoS: 1, Retain: true, ID: 42,
+		Properties: packet.Properties{
+			PayloadFormat: 1, MessageExpiry: 90, ContentType: []byte("text/plain"), ResponseTopic: []byte("r"),
 			CorrelationData: []byte("c\x00d"), TopicAlias: 3, SubscriptionIDs: []uint32{7, 8},
-			User: []client.User{{Key: "k", Value: "v"}, {Key: "k", Value: "<w>"}},
+			User: []packet.User{{Key: []byte("k"), Value: []byte("v")}, {Key: []byte("k"), Value: []byte("<w>")}},
 		},
 	}
+	for _, id := range []packet.PropertyID{
+		packet.PropPayloadFormat, packet.PropMessageExpiry, packet.PropContentType, packet.PropResponseTopic,
+		packet.PropCorrelationData, packet.PropTopicAlias, packet.PropSubscriptionID, packet.PropUser,
+	} {
+		m.Properties.Mark(id)
+	}
+	return m
 }
 
-func format(f string, m *client.Message) (string, string) {
+func format(f string, m *packet.Publish) (string, string) {
 	var out, errOut bytes.Buffer
-	p := printer{w: &out, err: &errOut, format: f}
-	if err := p.print(m, at()); err != nil {
-		return "", err.Error()
-	}
+	p := printer{w: &out, format: f, complain: func(format string, args ...any) { fmt.Fprintf(&errOut, format, args...) }}
+	p.print(m, at())
 	return out.String(), errOut.String()
 }
 
@@ -40,16 +46,17 @@ func TestFormatsPrintTheirParameters(t *testing.T) {
 		"%t %p":                `a/ä {"n": 1}`,
 		"%x|%X":                "7b226e223a20317d|7B226E223A20317D",
 		"%l %q %r %m":          "8 1 1 42",
-		"%A|%C|%E|%F|%R|%S":    "3|text/plain|90|1|r|7 8",
+		"%A|%C|%E|%F|%R|%S":    "3|text/plain|90|1|r|7",
 		"%D":                   "c\x00d",
 		"%P":                   "k:v k:<w>",
 		"%I|%U":                "2022-02-27T15:04:05+0100|1645970645.123456789",
 		"%%@@\\\\":             "%@\\",
 		`\0\a\e\n\r\t\v`:       "\x00\a\x1b\n\r\t\v",
-		"%8t|%-8t|%.1t":        "     a/ä|a/ä     |a",
+		"%8t|%-8t|%.1t":        "    a/ä|a/ä    |a",
 		"%08l|%-08l|%8l":       "00000008|8       |       8",
 		"%20.4C|%.10I":         "                text|2022-02-27",
 		"%10p|%010p":           `  {"n": 1}|00{"n": 1}`,
+		"%3p|%-10p|%5x|%:x":    `{"n|{"n": 1}  | 7b22|7b:22:6e:22:3a:20:31:7d`,
 		"@Y-@m-@d @H:@M:@S.@N": "2022-02-27 15:04:05.123456789",
 		"@a @A @b @B @e @j":    "Sun Sunday Feb February 27 058",
 		"@C @y @D @F @T @R":    "20 22 02/27/22 2022-02-27 15:04:05 15:04",
@@ -68,14 +75,14 @@ func TestFormatsPrintTheirParameters(t *testing.T) {
 }
 
 func TestMissingPropertiesPrintAsNothing(t *testing.T) {
-	if got, _ := format("[%A%C%D%E%F%P%R%S%3E]", &client.Message{Topic: "t"}); got != "[   ]" {
+	if got, _ := format("[%A%C%D%E%F%P%R%S%3E]", &packet.Publish{Topic: []byte("t")}); got != "[   ]" {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestFloatsAreDecoded(t *testing.T) {
-	single := &client.Message{Topic: "t", Payload: []byte{0, 0, 0x40, 0x3f}}
-	double := &client.Message{Topic: "t", Payload: []byte{0, 0, 0, 0, 0, 0, 0xe8, 0x3f}}
+	single := &packet.Publish{Topic: []byte("t"), Payload: []byte{0, 0, 0x40, 0x3f}}
+	double := &packet.Publish{Topic: []byte("t"), Payload: []byte{0, 0, 0, 0, 0, 0, 0xe8, 0x3f}}
 	if got, errOut := format("%f %.2f %8.1f", single); got != "0.750000 0.75      0.8" || errOut != "" {
 		t.Errorf("got %q, %q", got, errOut)
 	}
@@ -91,7 +98,7 @@ func TestFloatsAreDecoded(t *testing.T) {
 }
 
 func TestMessagesPrintAsJSON(t *testing.T) {
-	const head = `{"tst":"2022-02-27T15:04:05.123456+0100","topic":"a/ä","qos":1,"retain":1,"payloadlen":8,"mid":42,` +
+	const head = `{"tst":"2022-02-27T15:04:05.123456Z+0100","topic":"a/ä","qos":1,"retain":1,"payloadlen":8,"mid":42,` +
 		`"properties":{"payload-format-indicator":1,"message-expiry-interval":90,"content-type":"text/plain",` +
 		`"response-topic":"r","correlation-data":"c\u0000d","subscription-identifier":[7,8],"topic-alias":3,` +
 		`"user-properties":{"k":"v","k":"<w>"}},"payload":`
@@ -101,8 +108,8 @@ func TestMessagesPrintAsJSON(t *testing.T) {
 	if got, _ := format("%J", sample()); got != head+`{"n":1}}` {
 		t.Errorf("%%J: got %s", got)
 	}
-	binary := &client.Message{Topic: "t", Payload: []byte{0xff, 0}}
-	if got, _ := format("%j", binary); got != `{"tst":"2022-02-27T15:04:05.123456+0100","topic":"t","qos":0,"retain":0,"payloadlen":2,"payload_base64":"/wA="}` {
+	binary := &packet.Publish{Topic: []byte("t"), Payload: []byte{0xff, 0}}
+	if got, _ := format("%j", binary); got != `{"tst":"2022-02-27T15:04:05.123456Z+0100","topic":"t","qos":0,"retain":0,"payloadlen":2,"payload_base64":"/wA="}` {
 		t.Errorf("binary: got %s", got)
 	}
 	if got, errOut := format("%J", binary); got != "" || errOut != "Error: Message payload is not valid JSON on topic t.\n" {
@@ -120,11 +127,9 @@ func FuzzFormat(f *testing.F) {
 		m := sample()
 		m.Payload = payload
 		if checkFormat(s) == nil {
-			var out, errOut bytes.Buffer
-			p := printer{w: &out, err: &errOut, format: s}
-			if err := p.print(m, at()); err != nil {
-				t.Errorf("%q: %v", s, err)
-			}
+			var out bytes.Buffer
+			p := printer{w: &out, complain: func(string, ...any) {}, format: s}
+			p.print(m, at())
 			if limit := len(s) * (maxWidth + 1000 + 6*len(payload)); out.Len() > limit {
 				t.Errorf("%q printed %d bytes", s, out.Len())
 			}
@@ -135,48 +140,50 @@ func FuzzFormat(f *testing.F) {
 	})
 }
 
-// FuzzURL: --url is refused, or gives a host and leaves the topic as it is.
+// FuzzURL: -L is refused, or gives a port and leaves the topic as it is.
 func FuzzURL(f *testing.F) {
 	for _, s := range []string{"mqtt://h/t", "mqtts://u:p%40@[::1]:99/a/#", "ws://h", "wss://@h:0/"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		c := connection{url: s}
-		var o client.Options
-		if c.parseURL(&o) != nil {
+		p := &parser{tool: Sub, config: Sub.defaults()}
+		if p.url(s) != nil {
 			return
 		}
-		if c.host == "" || c.port < 0 || c.port > 65535 || !strings.HasSuffix(s, c.urlTopic) {
+		if c := p.config; c.port < 0 || c.port > 65535 || !strings.HasSuffix(s, c.topics[0]) {
 			t.Errorf("%q: %+v", s, c)
 		}
 	})
 }
 
 func TestURLsAreTakenApart(t *testing.T) {
-	for in, want := range map[string]struct {
-		url, user, topic string
-	}{
-		"mqtt://h/a/b":            {"mqtt://h:1883", "", "a/b"},
-		"mqtts://h":               {"mqtts://h:8883", "", ""},
-		"mqtt://u:p%40s:s@h:99/#": {"mqtt://h:99", "u p@s:s", "#"},
-		"ws://h:80/a?b":           {"ws://h:80/mqtt", "", "a?b"},
-		"wss://[::1]:443/t":       {"wss://[::1]:443/mqtt", "", "t"},
-		"mqtt://only%user@h/":     {"mqtt://h:1883", "only%user ", ""},
+	for in, want := range map[string]string{
+		"mqtt://h/a/b":            "mqtt://h:1883  a/b",
+		"mqtts://h/t":             "mqtts://h:8883  t",
+		"MQTT://u:p%40s:s@h:99/#": "mqtt://h:99 u p@s:s #",
+		"ws://h:80/a?b":           "ws://h:80/mqtt  a?b",
+		"wss://[::1]:443/t":       "wss://[::1]:443/mqtt  t",
+		"mqtt://only%user@h/t":    "mqtt://h:1883 only%user t",
 	} {
-		p := &pub{}
-		cmd := newPub(streams{})
-		p.connection = connection{url: in, wsPath: "/mqtt"}
-		var o client.Options
-		if err := p.server(cmd, &o); err != nil {
+		p := &parser{tool: Sub, config: Sub.defaults()}
+		if err := p.url(in); err != nil {
 			t.Errorf("%s: %v", in, err)
 			continue
 		}
-		user := ""
-		if o.Username != "" {
-			user = o.Username + " " + string(o.Password)
+		c := p.config
+		u, err := c.target(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		if o.URL != want.url || user != want.user || p.urlTopic != want.topic {
-			t.Errorf("%s: got %s, %q, topic %q", in, o.URL, user, p.urlTopic)
+		user := ""
+		if c.username != nil {
+			user = *c.username
+		}
+		if c.password != nil {
+			user += " " + *c.password
+		}
+		if got := u.String() + " " + user + " " + c.topics[0]; got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
 		}
 	}
 }
@@ -185,14 +192,12 @@ func BenchmarkPrint(b *testing.B) {
 	for _, f := range []string{"%t %p", "%j"} {
 		b.Run(f, func(b *testing.B) {
 			var out bytes.Buffer
-			p := printer{w: &out, err: &out, format: f, newline: true}
+			p := printer{w: &out, format: f, newline: true}
 			m, now := sample(), at()
 			b.ReportAllocs()
 			for b.Loop() {
 				out.Reset()
-				if err := p.print(m, now); err != nil {
-					b.Fatal(err)
-				}
+				p.print(m, now)
 			}
 		})
 	}

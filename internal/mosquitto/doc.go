@@ -1,0 +1,198 @@
+// Package mosquitto is pub, sub, rr and passwd as scripts know them from
+// Mosquitto: their options, option files, messages, formats, exit statuses and
+// packets.
+//
+// A tool is a program of its own: it reads its arguments, talks to one server
+// and ends. It keeps nothing and shares nothing with other calls. It speaks
+// MQTT through package packet, not through the client: what it sends, and when,
+// is what libmosquitto sends, down to the packet identifiers that -d shows.
+//
+// The usage text, the completions and the manual pages come from one table of
+// options (options.go).
+package mosquitto
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Tool is one of the four programs. It is a bit, so that an option can say
+// which tools have it.
+type Tool byte
+
+// The tools.
+const (
+	Pub Tool = 1 << iota
+	Sub
+	RR
+	Passwd
+)
+
+const (
+	anyClient = Pub | Sub | RR
+	receiving = Sub | RR
+	sending   = Pub | RR
+	onlyOurs  = Tool(1 << 7) // of an option; see Option
+)
+
+// ToolOf returns the tool that Mosquitto installs under name, as mosquitto_pub.
+func ToolOf(name string) (Tool, bool) {
+	short, ok := strings.CutPrefix(name, "mosquitto_")
+	if !ok {
+		return 0, false
+	}
+	for _, t := range []Tool{Pub, Sub, RR, Passwd} {
+		if t.String() == short {
+			return t, true
+		}
+	}
+	return 0, false
+}
+
+// String is the name of the command.
+func (t Tool) String() string {
+	switch t {
+	case Pub:
+		return "pub"
+	case Sub:
+		return "sub"
+	case RR:
+		return "rr"
+	}
+	return "passwd"
+}
+
+// Call is one run of a tool.
+type Call struct {
+	Tool Tool
+	// Name is how the tool was called: "mosquitto_pub" or "wirebird pub".
+	Name string
+	// Version of the program, for --version.
+	Version  string
+	Args     []string // without the name
+	In       io.Reader
+	Out, Err io.Writer
+	// Saved finds a saved connection, as options of this tool: the one called
+	// name (option --context), or the one in use if name is empty. Nil options
+	// mean that none is in use, nil Saved that there are none at all.
+	Saved func(name string) ([]string, error)
+}
+
+// Run runs the tool and returns its exit status.
+func Run(ctx context.Context, c Call) int {
+	if c.Tool == Passwd {
+		return c.passwd()
+	}
+	cfg, err := c.load()
+	if err != nil {
+		return c.misused(err)
+	}
+	r := &run{Call: c, cfg: cfg, out: bufio.NewWriterSize(c.Out, 64<<10)}
+	r.Out = r.out
+	defer r.stop()
+	switch c.Tool {
+	case Pub:
+		return r.pub(ctx)
+	case Sub:
+		return r.sub(ctx)
+	}
+	return r.rr(ctx)
+}
+
+// Exit statuses that are no reason codes; the numbers are libmosquitto's.
+const (
+	exitFailed  = 1
+	exitMisused = 2 // under our own name only
+	errProtocol = 2
+	errNoConn   = 4
+	errRefused  = 5
+	errLost     = 7
+	errTLS      = 8
+	errErrno    = 14
+	errLookup   = 15
+	errProxy    = 16
+	errKeep     = 19
+	errTimeout  = 27
+)
+
+// usageError is a command line that makes no sense. Its text is what the tool
+// of the same name says, line ends included.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return strings.TrimSpace(e.text) }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// What --help and --version come to.
+var errHelp, errVersion = errors.New("help"), errors.New("version")
+
+// ours reports whether the tool was called under our own name. Then a mistake
+// is one line that says how to mend it, and the status is 2.
+func (c *Call) ours() bool { return !strings.HasPrefix(c.Name, "mosquitto_") }
+
+// misused says what is wrong with the command line and returns the status.
+func (c *Call) misused(err error) int {
+	var text string
+	usage, bare, saved := (*usageError)(nil), (*bareError)(nil), (*savedError)(nil)
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Fprint(c.Out, c.Usage())
+		if c.ours() {
+			return 0
+		}
+		return exitFailed // as Mosquitto's tools do
+	case errors.Is(err, errVersion):
+		fmt.Fprintf(c.Out, "%s version %s running on libwirebird %s.\n", c.Name, c.Version, c.Version)
+		if c.ours() {
+			return 0
+		}
+		return exitFailed
+	case errors.As(err, &saved):
+		fmt.Fprintln(c.Err, saved)
+		return exitFailed
+	case errors.As(err, &bare):
+		text = bare.text
+	case errors.As(err, &usage):
+		text = usage.text
+		if !c.ours() {
+			text += fmt.Sprintf("\nUse '%s --help' to see usage.\n", c.Name)
+		}
+	default:
+		text = err.Error() + "\n"
+	}
+	if c.ours() {
+		fmt.Fprintf(c.Err, "%s Run '%s --help' for what there is.\n", strings.TrimSpace(text), c.Name)
+		return exitMisused
+	}
+	fmt.Fprint(c.Err, text)
+	if bare != nil && bare.usage {
+		fmt.Fprint(c.Out, c.Usage())
+	}
+	return exitFailed
+}
+
+// bareError is a usageError without the hint at its end.
+type bareError struct {
+	text  string
+	usage bool // the usage text follows, on standard output
+}
+
+func (e *bareError) Error() string { return strings.TrimSpace(e.text) }
+
+// optionsFile is the file of options that holds without -o.
+func (t Tool) optionsFile() string {
+	if dir := os.Getenv("XDG_CONFIG_HOME"); dir != "" {
+		return dir + "/mosquitto_" + t.String()
+	}
+	if dir := os.Getenv("HOME"); dir != "" {
+		return dir + "/.config/mosquitto_" + t.String()
+	}
+	return ""
+}

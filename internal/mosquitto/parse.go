@@ -1,0 +1,442 @@
+package mosquitto
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/wirebird/wirebird/packet"
+	"github.com/wirebird/wirebird/topic"
+)
+
+// parser turns arguments into a config, one after the other: of two that
+// contradict each other the later one holds.
+type parser struct {
+	tool    Tool
+	config  *config
+	options []Option
+}
+
+// parse reads a command line without the name of the program.
+func (p *parser) parse(args []string) error {
+	for i := 0; i < len(args); i++ {
+		o := p.option(args[i])
+		switch {
+		case o == nil:
+			return usagef("Error: Unknown option '%s'.\n", args[i])
+		case o.Short == "-D":
+			n, err := p.property(args[i+1:])
+			if err != nil {
+				return err
+			}
+			i += n
+		case o.Arg == "":
+			if err := o.set(p, ""); err != nil {
+				return err
+			}
+		case i+1 == len(args):
+			return usagef("Error: %s argument given but %s specified.\n\n", o.named(), o.missing)
+		default:
+			i++
+			if err := o.set(p, args[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// given are the options in args, by their short or else long name, with the
+// last argument of each. It stops where parse would complain.
+func (p *parser) given(args []string) map[string]string {
+	found := map[string]string{}
+	for i := 0; i < len(args); i++ {
+		o := p.option(args[i])
+		if o == nil {
+			break
+		}
+		name, value, words := cmp.Or(o.Short, o.Long), "", 0
+		switch {
+		case o.Short == "-D":
+			if words = 3; i+2 < len(args) && strings.EqualFold(args[i+2], "user-property") {
+				words = 4
+			}
+		case o.Arg != "":
+			words = 1
+		}
+		if i += words; words > 0 && i < len(args) {
+			value = args[i]
+		}
+		found[name] = value
+	}
+	return found
+}
+
+func (p *parser) option(arg string) *Option {
+	for i := range p.options {
+		if o := &p.options[i]; arg == o.Short && arg != "" || arg == o.Long && arg != "" {
+			return o
+		}
+	}
+	return nil
+}
+
+// named is how messages call the option.
+func (o *Option) named() string {
+	if o.Short == "" || o.Short == "-V" {
+		return o.Long
+	}
+	return o.Short
+}
+
+// file reads the options in the file of -o, or in the one of this tool. A line
+// is one option and the rest of the line its argument; # starts a comment.
+func (p *parser) file(args []string) error {
+	path, given := "", false
+	for i, a := range args {
+		if a != "-o" {
+			continue
+		}
+		if given {
+			return usagef("Error: Duplicate -o argument given.\n\n")
+		}
+		if i+1 == len(args) {
+			return usagef("Error: -o argument given but no options file specified.\n\n")
+		}
+		path, given = args[i+1], true
+	}
+	if !given {
+		path = p.tool.optionsFile()
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		if given {
+			return &bareError{"Error: Unable to open options file \"" + path + "\": " + cause(err) + ".\n", false}
+		}
+		return nil // it need not exist
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), "\r")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, has := strings.Cut(strings.TrimLeft(line, " "), " ")
+		if name == "" {
+			continue
+		}
+		words := []string{name}
+		if has {
+			words = append(words, value)
+		}
+		if has && (name == "-D" || name == "--property") {
+			words = append(words[:1], propertyWords(value)...)
+		}
+		if err := p.parse(words); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return &bareError{"Error: Unable to read options file \"" + path + "\": " + cause(err) + ".\n", false}
+	}
+	return nil
+}
+
+// propertyWords splits what follows -D in a file: the value is the rest.
+func propertyWords(s string) []string {
+	words := strings.SplitN(s, " ", 3)
+	if len(words) == 3 && words[1] == "user-property" {
+		return append(words[:2], strings.SplitN(words[2], " ", 2)...)
+	}
+	return words
+}
+
+// cause is the innermost error, without the path.
+func cause(err error) string {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		err = e.Err
+	}
+	return capital(err.Error())
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func (p *parser) host(v string) error {
+	p.config.host, p.config.unix = v, false
+	return nil
+}
+
+func (p *parser) unix(v string) error {
+	p.config.host, p.config.unix = v, true
+	return nil
+}
+
+func (p *parser) port(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > 65535 {
+		return usagef("Error: Invalid port given: %s\n", v)
+	}
+	if p.config.port = n; n == 0 {
+		p.config.unix = true // as -p 0 means to Mosquitto's tools
+	}
+	return nil
+}
+
+func (p *parser) id(v string) error {
+	if p.config.idPrefix != nil {
+		return usagef("Error: -i and -I argument cannot be used together.\n\n")
+	}
+	p.config.id = &v
+	return nil
+}
+
+func (p *parser) idPrefix(v string) error {
+	if p.config.id != nil {
+		return usagef("Error: -i and -I argument cannot be used together.\n\n")
+	}
+	p.config.idPrefix = &v
+	return nil
+}
+
+func (p *parser) username(v string) error { p.config.username = &v; return nil }
+func (p *parser) password(v string) error { p.config.password = &v; return nil }
+
+func (p *parser) version(v string) error {
+	switch strings.TrimPrefix(v, "mqttv") {
+	case "31", "3.1", "3":
+		p.config.version = packet.V31
+	case "311", "3.1.1", "4":
+		p.config.version = packet.V311
+	case "5", "5.0":
+		p.config.version = packet.V5
+	default:
+		return usagef("Error: Invalid protocol version argument given.\n\n")
+	}
+	return nil
+}
+
+func (p *parser) keepAlive(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 5 || n > math.MaxUint16 {
+		return usagef("Error: Invalid keepalive given, it must be between 5 and 65535 inclusive.\n\n")
+	}
+	p.config.keepAlive = time.Duration(n) * time.Second
+	return nil
+}
+
+func (p *parser) expiry(v string) error {
+	p.config.version = packet.V5
+	if v == "∞" {
+		p.config.expiry = math.MaxUint32
+		return nil
+	}
+	n, err := strconv.ParseInt(v, 0, 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange):
+		return usagef("Error: session-expiry-interval not a number.\n\n")
+	case err != nil || n > math.MaxUint32 || n < -1:
+		return usagef("Error: session-expiry-interval out of range.\n\n")
+	case n == -1:
+		n = math.MaxUint32
+	}
+	p.config.expiry = n
+	return nil
+}
+
+func (p *parser) maxInflight(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return usagef("Error: Maximum inflight messages must be greater than 0.\n\n")
+	}
+	p.config.maxInflight = min(n, math.MaxUint16)
+	return nil
+}
+
+func (p *parser) topic(v string) error { return p.addTopic(v, "-t") }
+
+func (p *parser) addTopic(v, arg string) error {
+	if !utf8.ValidString(v) {
+		return usagef("Error: Malformed UTF-8 in %s argument.\n\n", arg)
+	}
+	if p.tool == Sub {
+		if topic.CheckFilter(v) != nil {
+			return usagef("Error: Invalid subscription topic '%s', are all '+' and '#' wildcards correct?\n", v)
+		}
+		p.config.topics = append(p.config.topics, v)
+		return nil
+	}
+	if topic.CheckName(v) != nil {
+		return usagef("Error: Invalid publish topic '%s', does it contain '+' or '#'?\n", v)
+	}
+	p.config.topic = v
+	return nil
+}
+
+func (p *parser) responseTopic(v string) error {
+	if !utf8.ValidString(v) {
+		return usagef("Error: Malformed UTF-8 in -e argument.\n\n")
+	}
+	if topic.CheckName(v) != nil {
+		return usagef("Error: Invalid response topic '%s', does it contain '+' or '#'?\n", v)
+	}
+	p.config.responseTopic = v
+	return nil
+}
+
+func (p *parser) filterOut(v string) error {
+	if err := checkFilter(v, "-T", "filter"); err != nil {
+		return err
+	}
+	p.config.filterOut = append(p.config.filterOut, v)
+	return nil
+}
+
+func (p *parser) unsubscribe(v string) error {
+	if err := checkFilter(v, "-U", "unsubscribe"); err != nil {
+		return err
+	}
+	p.config.unsubscribe = append(p.config.unsubscribe, v)
+	return nil
+}
+
+func checkFilter(v, arg, what string) error {
+	if !utf8.ValidString(v) {
+		return usagef("Error: Malformed UTF-8 in %s argument.\n\n", arg)
+	}
+	if topic.CheckFilter(v) != nil {
+		return usagef("Error: Invalid %s topic '%s', are all '+' and '#' wildcards correct?\n", what, v)
+	}
+	return nil
+}
+
+func (p *parser) setMode(m messageMode) error {
+	if p.config.mode != modeNone {
+		return usagef("Error: Only one type of message can be sent at once.\n\n")
+	}
+	p.config.mode = m
+	return nil
+}
+
+func (p *parser) message(v string) error {
+	p.config.message = v
+	return p.setMode(modeText)
+}
+
+// inputFile is -f.
+func (p *parser) inputFile(v string) error {
+	p.config.file = v
+	return p.setMode(modeFile)
+}
+
+func (p *parser) qos(v string) error {
+	q, ok := parseQoS(v)
+	if !ok {
+		return usagef("Error: Invalid QoS given: %s\n", v)
+	}
+	p.config.qos = q
+	return nil
+}
+
+func parseQoS(v string) (byte, bool) {
+	n, err := strconv.Atoi(v)
+	return byte(n), err == nil && n >= 0 && n <= 2
+}
+
+func (p *parser) repeat(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return usagef("Error: --repeat argument must be >0.\n\n")
+	}
+	p.config.repeat = n
+	return nil
+}
+
+func (p *parser) repeatDelay(v string) error {
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(f >= 0) || f > math.MaxInt32 {
+		return usagef("Error: --repeat-delay argument must be >=0.0.\n\n")
+	}
+	p.config.repeatDelay = time.Duration(f * float64(time.Second))
+	return nil
+}
+
+func (p *parser) format(v string) error {
+	p.config.format = v
+	return checkFormat(v)
+}
+
+func (p *parser) count(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		return usagef("Error: Invalid message count \"%s\".\n\n", v)
+	}
+	p.config.count = n
+	return nil
+}
+
+func (p *parser) timeout(v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > math.MaxInt32 {
+		return usagef("Error: Invalid timeout \"%s\".\n\n", v)
+	}
+	p.config.timeout = time.Duration(n) * time.Second
+	return nil
+}
+
+func (p *parser) retainHandling(v string) error {
+	switch v {
+	case "always", "0":
+		p.config.retainHandling = 0
+	case "new", "1":
+		p.config.retainHandling = 1
+	case "never", "2":
+		p.config.retainHandling = 2
+	default:
+		return usagef("Error: Unknown value '%s' for --retain-handling.\n\n", v)
+	}
+	return nil
+}
+
+func (p *parser) randomFilter(v string) error {
+	f, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(f >= 0.1 && f <= 100) {
+		return usagef("Error: --random-filter chance must be between 0.1-100.0\n\n")
+	}
+	p.config.randomFilter = f
+	return nil
+}
+
+func (p *parser) willTopic(v string) error {
+	if !utf8.ValidString(v) {
+		return usagef("Error: Malformed UTF-8 in --will-topic argument.\n\n")
+	}
+	if topic.CheckName(v) != nil {
+		return usagef("Error: Invalid will topic '%s', does it contain '+' or '#'?\n", v)
+	}
+	p.config.willTopic = v
+	return nil
+}
+
+func (p *parser) willPayload(v string) error { p.config.willPayload = &v; return nil }
+
+func (p *parser) willQoS(v string) error {
+	q, ok := parseQoS(v)
+	if !ok {
+		return usagef("Error: Invalid will QoS %s.\n\n", v)
+	}
+	p.config.willQoS = q
+	return nil
+}

@@ -1,0 +1,196 @@
+package mosquitto
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/wirebird/wirebird/packet"
+)
+
+// publisher is the state of pub.
+type publisher struct {
+	*run
+	payload  []byte
+	count    int    // messages done
+	first    bool   // the next message is the first of its connection
+	lastLine uint16 // packet identifier of the last line, once the input has ended; else 0
+	latest   uint16 // of the latest message
+	done     uint16 // of the latest message done
+	inputErr error  // written before lines is closed
+}
+
+func (r *run) pub(ctx context.Context) int {
+	p := &publisher{run: r, first: true}
+	var ok bool
+	if p.payload, ok = r.payload(); !ok || !r.prepare() {
+		return exitFailed
+	}
+	if r.connect(ctx) != 0 {
+		return exitFailed
+	}
+	r.on = handlers{connected: p.connected, published: p.published}
+	rc := r.serve()
+	for r.cfg.mode == modeLines && (rc == errLost || rc == errKeep) {
+		// A message that is lost here is lost: the lines are gone. So this
+		// mode alone connects again.
+		if rc = p.again(ctx); rc == 0 {
+			rc = r.serve()
+		}
+	}
+	status := r.outcome(rc)
+	if p.inputErr != nil && status == 0 {
+		r.complain("Error: read standard input: %v.\n", p.inputErr)
+		return exitFailed
+	}
+	return status
+}
+
+// again connects until it succeeds or ctx ends.
+func (p *publisher) again(ctx context.Context) int {
+	p.events.lines = nil // until CONNACK
+	return p.reconnect(ctx)
+}
+
+// reconnect waits and tries until there is a connection, or ctx ends.
+func (r *run) reconnect(ctx context.Context) int {
+	quiet := r.cfg.quiet
+	r.cfg.quiet = true // attempts fail silently
+	defer func() { r.cfg.quiet = quiet }()
+	for {
+		timer := time.NewTimer(reconnectWait)
+		select {
+		case <-timer.C:
+		case <-r.events.deadline:
+			timer.Stop()
+			r.timedOut = true
+			return 0
+		case <-r.events.signals:
+			timer.Stop()
+			r.ending = true
+			return 0
+		case <-ctx.Done():
+			timer.Stop()
+			return errLost
+		}
+		rc := r.connect(ctx)
+		if rc == 0 || rc == errTLS || rc == errLookup || rc == errProxy {
+			return rc
+		}
+	}
+}
+
+// payload reads the message, unless it comes line by line.
+func (r *run) payload() ([]byte, bool) {
+	switch c := r.cfg; c.mode {
+	case modeText:
+		return []byte(c.message), true
+	case modeInput:
+		b, err := io.ReadAll(r.In)
+		if err != nil || len(b) == 0 {
+			if err == nil {
+				r.complain("Error: Zero length input.\n")
+			}
+			r.complain("Error loading input from stdin.\n")
+			return nil, false
+		}
+		return b, true
+	case modeFile:
+		b, err := os.ReadFile(c.file)
+		if err != nil {
+			r.complain("Error: Unable to open file \"%s\".\nError loading input file \"%s\".\n", c.file, c.file)
+			return nil, false
+		}
+		return b, true
+	}
+	return nil, true
+}
+
+func (p *publisher) connected() {
+	p.first = true
+	if p.cfg.mode != modeLines {
+		p.one(p.payload)
+		return
+	}
+	if p.events.onLine == nil {
+		p.events.onLine = p.line
+		p.startLines()
+	}
+}
+
+func (p *publisher) startLines() {
+	lines := make(chan []byte)
+	p.events.lines = lines
+	go func() { // ends with standard input, which cannot be interrupted
+		defer close(lines)
+		p.inputErr = readLines(p.In, lines)
+	}()
+}
+
+// one publishes. With a Topic Alias the name goes along the first time only.
+func (p *publisher) one(payload []byte) {
+	name := []byte(p.cfg.topic)
+	m := packet.Publish{QoS: p.cfg.qos, Retain: p.cfg.retain, Topic: name, Payload: payload}
+	if p.cfg.version == packet.V5 {
+		m.Properties = p.cfg.properties.publish
+		if m.Properties.Has(packet.PropTopicAlias) && !p.first {
+			m.Topic = nil
+		}
+	}
+	p.first = false
+	p.latest = p.publish(m)
+}
+
+func (p *publisher) line(line []byte, ok bool) {
+	if ok {
+		p.one(line)
+		return
+	}
+	p.events.lines = nil
+	if p.lastLine = p.latest; p.lastLine == p.done || p.lastLine == 0 {
+		p.disconnect(packet.Success)
+	}
+}
+
+func (p *publisher) published(mid uint16, code packet.ReasonCode, props *packet.Properties) {
+	if code >= packet.UnspecifiedError {
+		p.complain("Warning: Publish %d failed: %s.\n", mid, reasonText(code))
+		if p.ours() && props.Has(packet.PropReasonString) {
+			p.complain("%s\n", props.ReasonString)
+		}
+	}
+	p.count++
+	p.done = mid
+	switch {
+	case p.cfg.mode == modeLines:
+		if mid == p.lastLine {
+			p.disconnect(packet.Success)
+		}
+	case p.count < p.cfg.repeat:
+		p.events.timer = time.After(p.cfg.repeatDelay)
+		p.events.onTimer = func() { p.one(p.payload) }
+	default:
+		p.disconnect(packet.Success)
+	}
+}
+
+// readLines delivers the lines of r without their ends. The last one counts
+// even if it has none.
+func readLines(r io.Reader, to chan<- []byte) error {
+	in := bufio.NewReader(r)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil && len(line) == 0 {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+		if n := len(line); line[n-1] == '\n' {
+			line = line[:n-1]
+		}
+		to <- line
+	}
+}
