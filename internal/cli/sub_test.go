@@ -109,8 +109,8 @@ func TestSubFails(t *testing.T) {
 		status int
 		want   string
 	}{
-		"refused": {&broker{code: packet.NotAuthorized}, 5, "Connection error: Connection Refused: not authorised.\nError: The connection was refused.\n"},
-		"denied":  {&broker{deny: true}, 0, "All subscription requests were denied.\n"},
+		"refused": {&broker{code: packet.NotAuthorized}, 5, "Connection error: Connection Refused: not authorised.\n"},
+		"denied":  {&broker{deny: true}, 1, "All subscription requests were denied.\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := tt.broker.start(t)

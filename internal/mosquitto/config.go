@@ -100,7 +100,7 @@ func (t Tool) defaults() *config {
 // load reads the file of options, the saved connection and the arguments, and
 // checks that they go together.
 func (c *Call) load() (*config, error) {
-	p := &parser{tool: c.Tool, config: c.Tool.defaults(), options: c.options()}
+	p := &parser{tool: c.Tool, ours: c.ours(), config: c.Tool.defaults(), options: c.options()}
 	if err := p.file(c.Args); err != nil {
 		return nil, err
 	}

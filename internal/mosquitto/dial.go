@@ -22,7 +22,10 @@ const dialTimeout = 30 * time.Second
 var errLookupFailed = errors.New("lookup failed")
 
 // proxyError is a refusal by the SOCKS server.
-type proxyError struct{ text string }
+type proxyError struct {
+	number int // libmosquitto's
+	text   string
+}
 
 func (e *proxyError) Error() string { return e.text }
 
@@ -61,14 +64,27 @@ func (c *config) dial(ctx context.Context) (net.Conn, error) {
 		return client.Dial(ctx, o)
 	}
 	o.URL = u.String()
-	o.Dial = func(ctx context.Context) (net.Conn, error) {
+	reached := false
+	o.Dial = func(ctx context.Context) (nc net.Conn, err error) {
 		if c.proxy != nil {
-			return c.proxy.dial(ctx, d, u.Host)
+			nc, err = c.proxy.dial(ctx, d, u.Host)
+		} else {
+			nc, err = d.DialContext(ctx, "tcp", u.Host)
 		}
-		return d.DialContext(ctx, "tcp", u.Host)
+		reached = err == nil
+		return nc, err
 	}
-	return client.Dial(ctx, o)
+	nc, err := client.Dial(ctx, o)
+	if err != nil && reached && u.Scheme == "mqtts" {
+		return nil, &handshakeError{err}
+	}
+	return nc, err
 }
+
+// handshakeError is what ended the handshake of TLS.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
 
 // target is where to connect, with a scheme that tells the transport.
 func (c *config) target(ctx context.Context) (*url.URL, error) {
@@ -123,20 +139,21 @@ func (p *proxy) dial(ctx context.Context, d *net.Dialer, address string) (net.Co
 }
 
 func (p *proxy) negotiate(nc net.Conn, address string) error {
-	method := byte(0) // no authentication
+	greeting := []byte{5, 1, 0} // no authentication
 	if p.username != "" {
-		method = 2
+		greeting = []byte{5, 2, 0, 2} // or by user name and password
 	}
 	answer := make([]byte, 2)
-	if err := ask(nc, []byte{5, 1, method}, answer); err != nil {
+	if err := ask(nc, greeting, answer); err != nil {
 		return err
 	}
-	if answer[0] != 5 || answer[1] != method {
-		return &proxyError{"the proxy wants another authentication"}
+	method := answer[1]
+	if answer[0] != 5 || method != 0 && (method != 2 || p.username == "") {
+		return &proxyError{errProxy, "the proxy wants another authentication"}
 	}
 	if method == 2 {
 		if len(p.username) > 255 || len(p.password) > 255 {
-			return &proxyError{"user name or password of the proxy is longer than 255 bytes"}
+			return &proxyError{errInvalid, "user name or password of the proxy is longer than 255 bytes"}
 		}
 		b := append([]byte{1, byte(len(p.username))}, p.username...)
 		b = append(append(b, byte(len(p.password))), p.password...)
@@ -144,7 +161,7 @@ func (p *proxy) negotiate(nc net.Conn, address string) error {
 			return err
 		}
 		if answer[1] != 0 {
-			return &proxyError{"the proxy refuses the user name or the password"}
+			return &proxyError{errAuth, "the proxy refuses the user name or the password"}
 		}
 	}
 	return connectThrough(nc, address)
@@ -158,7 +175,7 @@ func connectThrough(nc net.Conn, address string) error {
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || len(host) > 255 {
-		return &proxyError{fmt.Sprintf("no address for a proxy: %q", address)}
+		return &proxyError{errInvalid, fmt.Sprintf("no address for a proxy: %q", address)}
 	}
 	b := []byte{5, 1, 0}
 	if ip := net.ParseIP(host); ip == nil {
@@ -173,7 +190,7 @@ func connectThrough(nc net.Conn, address string) error {
 		return err
 	}
 	if head[0] != 5 || head[1] != 0 {
-		return &proxyError{socksText(head[1])}
+		return socksError(head[1])
 	}
 	rest := 4 + 2 - 1 // of an IPv4 address and a port
 	switch head[3] {
@@ -194,18 +211,21 @@ func ask(nc net.Conn, question, answer []byte) error {
 	return err
 }
 
-func socksText(code byte) string {
+// socksError is what the proxy's answer to CONNECT means.
+func socksError(code byte) error {
 	switch code {
+	case 1:
+		return &proxyError{errProxy, "the proxy has failed"}
 	case 2:
-		return "the proxy's rules do not allow the connection"
+		return &proxyError{errAuth, "the proxy's rules do not allow the connection"}
 	case 3:
-		return "the proxy finds the network unreachable"
+		return &proxyError{errNoConn, "the proxy finds the network unreachable"}
 	case 4:
-		return "the proxy finds the host unreachable"
+		return &proxyError{errNoConn, "the proxy finds the host unreachable"}
 	case 5:
-		return "the server refuses the proxy's connection"
+		return &proxyError{errNoConn, "the server refuses the proxy's connection"}
 	case 6:
-		return "the proxy gave up"
+		return &proxyError{errProxy, "the proxy gave up"}
 	}
-	return fmt.Sprintf("the proxy answers %d", code)
+	return &proxyError{errProxy, fmt.Sprintf("the proxy answers %d", code)}
 }

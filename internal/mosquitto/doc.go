@@ -109,15 +109,21 @@ const (
 	exitFailed  = 1
 	exitMisused = 2 // under our own name only
 	errProtocol = 2
+	errInvalid  = 3
 	errNoConn   = 4
 	errRefused  = 5
 	errLost     = 7
 	errTLS      = 8
+	errAuth     = 11
 	errErrno    = 14
 	errLookup   = 15
 	errProxy    = 16
 	errKeep     = 19
+	errQoS      = 24
+	errOversize = 25
 	errTimeout  = 27
+
+	errDismissed = -1 // the server has ended the connection for good, and that has been said
 )
 
 // usageError is a command line that makes no sense. Its text is what the tool

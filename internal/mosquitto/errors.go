@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,13 +20,25 @@ func (r *run) dialFailed(err error) int {
 		r.complain("%s\n", r.explained(e.text, e.err))
 		return exitFailed
 	}
-	if rc, text := classify(err); rc != errErrno {
+	rc, text := classify(err)
+	switch {
+	case errors.As(err, new(*proxyError)):
+		r.exit = rc
+		r.complain("%s\n", r.explained("Error: "+text+".", err))
+	case rc != errErrno:
 		r.complain("%s\n", r.explained("Unable to connect ("+text+").", err))
-		return rc
-	} else {
+	default:
 		r.complain("Error: %s\n", text)
-		return rc
 	}
+	return rc
+}
+
+// name is theirs under Mosquitto's names, ours under our own.
+func (r *run) name(theirs, ours string) string {
+	if r.ours() {
+		return ours
+	}
+	return theirs
 }
 
 // explained adds the cause for those who called us by our own name.
@@ -39,7 +52,7 @@ func (r *run) explained(text string, err error) string {
 // classify tells what kind of failure err is, with its text.
 func classify(err error) (int, string) {
 	if e, ok := errors.AsType[*proxyError](err); ok {
-		return errProxy, strings.TrimSuffix(errorText(errProxy), ".") + ": " + e.text
+		return e.number, strings.TrimSuffix(errorText(e.number), ".")
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok || errors.Is(err, errLookupFailed) {
 		return errLookup, errorText(errLookup)
@@ -64,8 +77,9 @@ func isTLS(err error) bool {
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
+		handshake *handshakeError
 	)
-	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
+	return errors.As(err, &handshake) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
 		errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) ||
 		strings.Contains(err.Error(), "tls: ")
 }
@@ -81,12 +95,20 @@ func errorText(rc int) string {
 		return "The connection was refused."
 	case errLost:
 		return "The connection was lost."
+	case errQoS:
+		return "Requested QoS not supported on server."
+	case errOversize:
+		return "Packet larger than supported by the server."
 	case errTLS:
 		return "A TLS error occurred."
 	case errLookup:
 		return "Lookup error."
 	case errProxy:
 		return "Proxy error."
+	case errInvalid:
+		return "Invalid function arguments provided."
+	case errAuth:
+		return "Authorisation failed."
 	case errKeep:
 		return "Unknown error."
 	}
@@ -112,20 +134,45 @@ func connackText(code int) string {
 // reasonText is the name of a reason code as mosquitto_reason_string spells it.
 func reasonText(code packet.ReasonCode) string {
 	switch code {
-	case packet.BadUserNameOrPassword:
-		return "Bad username or password"
-	case packet.UnspecifiedError, packet.MalformedPacket, packet.ServerUnavailable, packet.ServerBusy:
-		return capital(code.String())
+	case packet.MalformedPacket:
+		return "Malformed Packet"
 	case packet.ProtocolError:
 		return "Protocol Error"
+	case packet.UnsupportedProtocolVersion:
+		return "Unsupported Protocol Version"
 	case packet.ClientIdentifierNotValid:
 		return "Client Identifier not valid"
+	case packet.BadUserNameOrPassword:
+		return "Bad User Name or Password"
+	case packet.KeepAliveTimeout:
+		return "Keep Alive timeout"
+	case packet.TopicFilterInvalid:
+		return "Topic Filter invalid"
+	case packet.TopicNameInvalid:
+		return "Topic Name invalid"
+	case packet.PacketIdentifierInUse:
+		return "Packet Identifier in use"
+	case packet.PacketIdentifierNotFound:
+		return "Packet Identifier not found"
+	case packet.ReceiveMaximumExceeded:
+		return "Receive Maximum exceeded"
+	case packet.TopicAliasInvalid:
+		return "Topic Alias invalid"
+	case packet.SharedSubscriptionsNotSupported:
+		return "Shared Subscriptions not supported"
+	case packet.WildcardSubscriptionsNotSupported:
+		return "Wildcard Subscriptions not supported"
+	case packet.DisconnectWithWill:
+		return "Disconnect with Will Message"
 	}
 	return capital(code.String())
 }
 
 // refused says why the server does not take us.
 func (r *run) refused(code packet.ReasonCode) {
+	if r.Tool != Pub {
+		r.debug(true, &packet.Disconnect{}, 0) // which the server does not wait for
+	}
 	if r.cfg.version != packet.V5 {
 		r.complain("Connection error: %s\n", connackText(int(code.ConnackV3())))
 		return
@@ -135,7 +182,7 @@ func (r *run) refused(code packet.ReasonCode) {
 		if r.Tool == RR {
 			text += ". mosquitto_rr only supports connecting to an MQTT v5 broker"
 		} else {
-			text += ". Try connecting to an MQTT v5 broker, or use MQTT v3.x mode."
+			text += ". Try connecting to an MQTT v5 broker, or use " + r.name("MQTT v3.x mode", "-V 311") + "."
 		}
 	}
 	r.complain("Connection error: %s\n", text)
@@ -149,11 +196,29 @@ func (r *run) outcome(rc int) int {
 		r.complain("Timed out\n")
 		return errTimeout
 	}
-	if rc != 0 {
-		r.complain("Error: %s\n", errorText(rc))
-	}
 	if r.refusal != 0 {
+		if r.Tool == Pub && !r.ours() { // the others leave it at the reason
+			r.complain("Error: %s\n", errorText(refusalError(r.refusal)))
+		}
 		return r.refusal
 	}
-	return rc
+	if rc == errNoConn && r.Tool != Pub && !r.ours() {
+		return 0 // they take a DISCONNECT of the server for a good end
+	}
+	if rc != 0 && rc != errDismissed {
+		r.complain("Error: %s\n", errorText(rc))
+	}
+	if rc == errDismissed {
+		rc = errLost
+	}
+	return cmp.Or(rc, r.exit)
+}
+
+// refusalError is libmosquitto's number for a CONNACK that refuses: it knows
+// the codes of MQTT 3.1.1 only.
+func refusalError(code int) int {
+	if code <= 5 {
+		return errRefused
+	}
+	return errProtocol
 }

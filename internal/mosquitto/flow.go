@@ -24,8 +24,7 @@ func (r *run) receive(p packet.Packet) int {
 		r.pinged = false
 	case *packet.Disconnect:
 		r.debug(false, p, 0)
-		r.drop()
-		return errLost
+		return r.dismissed(p)
 	case *packet.Suback:
 		r.debug(false, p, 0)
 		if r.on.subscribed != nil {
@@ -84,6 +83,15 @@ func (r *run) connack(p *packet.Connack) int {
 	if p.Properties.Has(packet.PropServerKeepAlive) { // [MQTT-3.2.2-21]
 		r.cfg.keepAlive = max(time.Second, time.Duration(p.Properties.ServerKeepAlive)*time.Second)
 	}
+	r.maxQoS = 2
+	if p.Properties.Has(packet.PropMaxQoS) {
+		r.maxQoS = p.Properties.MaxQoS
+	}
+	r.noRetain = p.Properties.Has(packet.PropRetainAvailable) && p.Properties.RetainAvailable == 0
+	r.maxPacketSize = 0
+	if p.Properties.Has(packet.PropMaxPacketSize) {
+		r.maxPacketSize = p.Properties.MaxPacketSize
+	}
 	clear(r.aliases)
 	for _, m := range r.outgoing {
 		m.pub.Dup = m.pub.Dup || m.sent && !m.released
@@ -96,6 +104,37 @@ func (r *run) connack(p *packet.Connack) int {
 		r.on.connected()
 	}
 	r.pump()
+	return 0
+}
+
+// dismissed ends a connection that the server says farewell to.
+func (r *run) dismissed(p *packet.Disconnect) int {
+	r.drop()
+	if !r.ours() {
+		return errNoConn
+	}
+	switch p.Code {
+	case packet.Success, packet.UnspecifiedError, packet.ImplementationSpecificError, packet.ServerUnavailable, packet.ServerBusy,
+		packet.ServerShuttingDown, packet.KeepAliveTimeout, packet.MessageRateTooHigh, packet.ConnectionRateExceeded, packet.MaximumConnectTime:
+		return errLost // another attempt may do
+	}
+	text := ""
+	if p.Properties.Has(packet.PropReasonString) {
+		text = " (" + string(p.Properties.ReasonString) + ")"
+	}
+	r.complain("Error: The server ended the connection: %s%s.\n", reasonText(p.Code), text)
+	return errDismissed
+}
+
+// unsendable returns libmosquitto's number for why the server does not take m;
+// 0 if it does.
+func (r *run) unsendable(m *packet.Publish) int {
+	switch {
+	case m.QoS > r.maxQoS: // [MQTT-3.2.2-11]
+		return errQoS
+	case r.maxPacketSize > 0 && len(m.Append(nil, r.cfg.version)) > int(r.maxPacketSize): // [MQTT-3.2.2-15]
+		return errOversize
+	}
 	return 0
 }
 

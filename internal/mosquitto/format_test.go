@@ -165,7 +165,7 @@ func TestURLsAreTakenApart(t *testing.T) {
 		"wss://[::1]:443/t":       "wss://[::1]:443/mqtt  t",
 		"mqtt://only%user@h/t":    "mqtt://h:1883 only%user t",
 	} {
-		p := &parser{tool: Sub, config: Sub.defaults()}
+		p := &parser{tool: Sub, ours: true, config: Sub.defaults()}
 		if err := p.url(in); err != nil {
 			t.Errorf("%s: %v", in, err)
 			continue

@@ -105,7 +105,7 @@ func subscribeOptions() []Option {
 		{"-C", "", "count", "exit after this many messages", "", Sub, "no count", (*parser).count},
 		{"-W", "", "seconds", "exit with status 27 after this time", "", receiving, "no timeout", (*parser).timeout},
 		{"-E", "", "", "exit when the subscriptions are acknowledged", "", Sub, "", set(func(c *config) { c.exitAfterSub = true })},
-		{"-R", "", "", "do not print retained messages", "", receiving, "", set(func(c *config) { c.noRetained = true; c.retainHandling = 2 })},
+		{"-R", "", "", "do not print retained messages", "", receiving, "", (*parser).noRetained},
 		{"", "--retained-only", "", "print retained messages only, and exit at the first other", "", Sub, "", set(func(c *config) { c.retainedOnly = true })},
 		{"", "--remove-retained", "", "remove the retained messages that come; -T spares some", "", Sub, "", set(func(c *config) { c.removeRetained = true })},
 		{"", "--retain-as-published", "", "keep the retain flag as it was published; MQTT 5.0", "", receiving, "", set(func(c *config) { c.retainAsPublished = true })},

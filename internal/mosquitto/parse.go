@@ -19,6 +19,7 @@ import (
 // contradict each other the later one holds.
 type parser struct {
 	tool    Tool
+	ours    bool // called by our own name
 	config  *config
 	options []Option
 }
@@ -238,7 +239,9 @@ func (p *parser) keepAlive(v string) error {
 }
 
 func (p *parser) expiry(v string) error {
-	p.config.version = packet.V5
+	if p.ours { // else it says nothing without -V 5
+		p.config.version = packet.V5
+	}
 	if v == "∞" {
 		p.config.expiry = math.MaxUint32
 		return nil
@@ -393,6 +396,13 @@ func (p *parser) timeout(v string) error {
 		return usagef("Error: Invalid timeout \"%s\".\n\n", v)
 	}
 	p.config.timeout = time.Duration(n) * time.Second
+	return nil
+}
+
+func (p *parser) noRetained(string) error {
+	if p.config.noRetained = true; p.tool == Sub {
+		p.config.retainHandling = 2
+	}
 	return nil
 }
 

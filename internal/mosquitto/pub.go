@@ -2,6 +2,7 @@ package mosquitto
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -29,7 +30,7 @@ func (r *run) pub(ctx context.Context) int {
 		return exitFailed
 	}
 	if r.connect(ctx) != 0 {
-		return exitFailed
+		return cmp.Or(r.exit, exitFailed)
 	}
 	r.on = handlers{connected: p.connected, published: p.published}
 	rc := r.serve()
@@ -89,17 +90,27 @@ func (r *run) payload() ([]byte, bool) {
 		return []byte(c.message), true
 	case modeInput:
 		b, err := io.ReadAll(r.In)
-		if err != nil || len(b) == 0 {
-			if err == nil {
-				r.complain("Error: Zero length input.\n")
-			}
+		switch {
+		case err != nil && r.ours():
+			r.complain("Error: read standard input: %v.\n", err)
+		case err != nil:
 			r.complain("Error loading input from stdin.\n")
-			return nil, false
+		case len(b) == 0 && r.ours():
+			r.complain("Error: standard input is empty; use -n to send a message without content.\n")
+		case len(b) == 0:
+			r.complain("Error: Zero length input.\nError loading input from stdin.\n")
+		default:
+			return b, true
 		}
+		return nil, false
 		return b, true
 	case modeFile:
 		b, err := os.ReadFile(c.file)
 		if err != nil {
+			if r.ours() {
+				r.complain("Error: -f %s: %s.\n", c.file, cause(err))
+				return nil, false
+			}
 			r.complain("Error: Unable to open file \"%s\".\nError loading input file \"%s\".\n", c.file, c.file)
 			return nil, false
 		}
@@ -140,7 +151,34 @@ func (p *publisher) one(payload []byte) {
 		}
 	}
 	p.first = false
+	if p.noRetain && m.Retain { // [MQTT-3.2.2-14]
+		m.Retain = false
+		if p.ours() {
+			p.complain("Warning: The server keeps no retained messages; sent without --retain.\n")
+		}
+	}
+	if rc := p.unsendable(&m); rc != 0 {
+		p.unsent(rc)
+		return
+	}
 	p.latest = p.publish(m)
+}
+
+// unsent ends the run over a message that cannot be sent.
+func (p *publisher) unsent(rc int) {
+	if p.exit = rc; p.cfg.mode == modeLines {
+		p.complain("Error: %s\n", errorText(rc))
+		p.ending = true
+		return
+	}
+	text := errorText(rc)
+	if rc == errQoS {
+		if text = "Message QoS not supported on broker, try a lower QoS."; !p.ours() {
+			p.exit = 0 // as mosquitto_pub has it
+		}
+	}
+	p.complain("Error: %s\n", text)
+	p.disconnect(packet.Success)
 }
 
 func (p *publisher) line(line []byte, ok bool) {
@@ -156,6 +194,9 @@ func (p *publisher) line(line []byte, ok bool) {
 
 func (p *publisher) published(mid uint16, code packet.ReasonCode, props *packet.Properties) {
 	if code >= packet.UnspecifiedError {
+		if p.ours() { // mosquitto_pub calls it a success
+			p.exit = exitFailed
+		}
 		p.complain("Warning: Publish %d failed: %s.\n", mid, reasonText(code))
 		if p.ours() && props.Has(packet.PropReasonString) {
 			p.complain("%s\n", props.ReasonString)

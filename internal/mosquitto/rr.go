@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -27,7 +28,7 @@ func (r *run) rr(ctx context.Context) int {
 		return exitFailed
 	}
 	if r.connect(ctx) != 0 {
-		return exitFailed
+		return cmp.Or(r.exit, exitFailed)
 	}
 	if r.cfg.timeout > 0 {
 		r.events.deadline = time.After(r.cfg.timeout)
@@ -49,6 +50,9 @@ func (q *requester) connected() {
 
 func (q *requester) subscribed(p *packet.Suback) {
 	if len(p.Codes) > 0 && p.Codes[0] >= packet.UnspecifiedError {
+		if q.ours() {
+			q.exit = exitFailed
+		}
 		q.complain("%s\n", reasonText(p.Codes[0]))
 		q.disconnect(packet.Success)
 		return

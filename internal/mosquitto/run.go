@@ -43,7 +43,12 @@ type run struct {
 	pinged       bool
 	ending       bool // DISCONNECT was sent
 	refusal      int  // code of a CONNACK that refused
-	timedOut     bool
+	exit         int  // status when the connection itself ends well, or there is none
+
+	maxQoS        byte // of the server
+	noRetain      bool
+	maxPacketSize uint32 // bytes; 0 for no limit
+	timedOut      bool
 
 	on     handlers
 	events events

@@ -1,6 +1,7 @@
 package mosquitto
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -29,8 +30,8 @@ func (r *run) sub(ctx context.Context) int {
 	if !r.prepare() {
 		return exitFailed
 	}
-	if rc := r.connect(ctx); rc != 0 {
-		return exitFailed
+	if r.connect(ctx) != 0 {
+		return cmp.Or(r.exit, exitFailed)
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -102,6 +103,9 @@ func (s *subscriber) subscribed(p *packet.Suback) {
 		fmt.Fprintf(s.Out, "Subscribed (mid: %d): %s\n", p.ID, strings.Join(text, ", "))
 	}
 	if !allowed {
+		if s.ours() { // mosquitto_sub calls it a success
+			s.exit = exitFailed
+		}
 		s.disconnect(packet.Success)
 		s.complain("All subscription requests were denied.\n")
 	}

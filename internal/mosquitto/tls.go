@@ -46,7 +46,7 @@ func (c *config) tls() (*tls.Config, error) {
 		return nil, &setupError{invalid, fmt.Errorf("--tls-version %q is none of tlsv1.3, tlsv1.2 and tlsv1.1", c.tlsVersion)}
 	}
 	if t.CipherSuites, err = cipherSuites(c.ciphers); err != nil {
-		return nil, &setupError{invalid, err}
+		return nil, &setupError{"Unable to connect (A TLS error occurred.).", err}
 	}
 	if c.keylog != "" {
 		if t.KeyLogWriter, err = os.OpenFile(c.keylog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {

@@ -40,10 +40,11 @@ func (p *parser) url(v string) error {
 	}
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		user, password, has := strings.Cut(authority[:i], ":")
-		user = unescape(user)
+		if p.ours { // Mosquitto's tools take it as it is
+			user, password = unescape(user), unescape(password)
+		}
 		c.username = &user
 		if has {
-			password = unescape(password)
 			c.password = &password
 		}
 		authority = authority[i+1:]

@@ -1,0 +1,245 @@
+// Package tools runs the same command lines through Mosquitto's tools and ours,
+// against a server that records what they send.
+package tools
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runTimeout is for one run of a tool; those that wait for the network by
+// themselves have -W.
+const runTimeout = 10 * time.Second
+
+// TestMain lets more runs wait at once than there are processors: most of their
+// time is somebody's timer.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// bench is what all runs share.
+type bench struct {
+	dir   string // ours, links to it, certificates and input files
+	certs *certificates
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{dir: shortDir(t)}
+	b.certs = newCertificates(t, b.dir)
+	if out, err := exec.Command("openssl", "rehash", filepath.Join(b.dir, "capath")).CombinedOutput(); err != nil {
+		t.Fatalf("openssl rehash: %v: %s", err, out)
+	}
+	bin := filepath.Join(b.dir, "wirebird")
+	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/wirebird").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, text := range map[string]string{
+		"text": "from a file\n", "empty": "", "options": "# comment\n-q 1\n-i from file\n",
+	} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b
+}
+
+// shortDir is a temporary directory whose name leaves room for a socket's.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// tools returns the paths of theirs and ours, which has the same name.
+func (b *bench) tools(t *testing.T, tool string) (theirs, ours string) {
+	t.Helper()
+	name := "mosquitto_" + tool
+	theirs, err := exec.LookPath(name)
+	if err != nil {
+		t.Skip(name + " is not installed")
+	}
+	ours = filepath.Join(b.dir, name)
+	if _, err := os.Lstat(ours); err != nil {
+		if err := os.Symlink("wirebird", ours); err != nil {
+			t.Skip(err)
+		}
+	}
+	return theirs, ours
+}
+
+// line is one command line.
+type line struct {
+	args string // words, which ' may hold together; $PORT, $SOCK and $DIR are replaced
+	mode string // of the server; see modes
+	in   string // standard input; empty for the usual one
+	// config is the content of the file of options.
+	config string
+	// differs is the row of docs/tools.md that says why the tools differ here.
+	differs string
+}
+
+const usualInput = "one\n\ntwo"
+
+// run returns everything there is to compare.
+func (b *bench) run(t *testing.T, tool string, l line) string {
+	t.Helper()
+	s := &server{}
+	set, ok := modes(b.certs)[l.mode]
+	if !ok {
+		t.Fatalf("no mode %q", l.mode)
+	}
+	set(s)
+	address, stop := s.start(t)
+	home := t.TempDir()
+	if l.config != "" {
+		path := filepath.Join(home, ".config", filepath.Base(tool))
+		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(l.config), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, tool, b.words(l, address)...)
+	cmd.Env = []string{"HOME=" + home, "TZ=UTC", "GORACE=atexit_sleep_ms=0"}
+	cmd.Dir = b.dir
+	cmd.Stdin = strings.NewReader(l.in)
+	if l.in == "" {
+		cmd.Stdin = strings.NewReader(usualInput)
+	}
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	status := 0
+	if err := cmd.Run(); err != nil {
+		e, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			t.Fatal(err)
+		}
+		status = e.ExitCode()
+	}
+	stop()
+	if i := bytes.Index(out.Bytes(), []byte("\nUsage:")); i >= 0 { // the text of each is its own
+		out.Reset()
+		out.WriteString("USAGE")
+	}
+	text := fmt.Sprintf("status %d\n--- stdout\n%s\n--- stderr\n%s\n--- packets\n%s", status, &out, &errOut, strings.Join(s.seen, "\n"))
+	return normal(text, cmd.Process.Pid)
+}
+
+func (b *bench) words(l line, address string) []string {
+	words := split(l.args)
+	port := ""
+	if _, p, err := net.SplitHostPort(address); err == nil {
+		port = p
+	}
+	if !strings.Contains(l.args, "$") || !strings.Contains(l.args, "$PORT") && !strings.Contains(l.args, "$SOCK") {
+		words = append([]string{"-h", "127.0.0.1", "-p", port}, words...)
+	}
+	replace := strings.NewReplacer("$PORT", port, "$SOCK", address, "$DIR", b.dir)
+	for i, w := range words {
+		words[i] = replace.Replace(w)
+	}
+	return words
+}
+
+// split splits at spaces outside of single quotes.
+func split(s string) []string {
+	var words []string
+	quoted, open := false, false
+	for _, r := range s {
+		switch {
+		case r == '\'':
+			if quoted = !quoted; !open {
+				words, open = append(words, ""), true
+			}
+		case r == ' ' && !quoted:
+			open = false
+		default:
+			if !open {
+				words, open = append(words, ""), true
+			}
+			words[len(words)-1] += string(r)
+		}
+	}
+	return words
+}
+
+var (
+	randomID = regexp.MustCompile(`mosq-[0-9A-Za-z]{18}`)
+	instant  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6}Z)?(\+0000|)`)
+	seconds  = regexp.MustCompile(`\b1\d{9}\.\d{9}\b`)
+)
+
+// normal takes away what no two runs share: process ids, random client
+// identifiers and the time.
+func normal(s string, pid int) string {
+	s = regexp.MustCompile(`\b(\D*)`+strconv.Itoa(pid)+`\b`).ReplaceAllString(s, "${1}PID")
+	s = randomID.ReplaceAllString(s, "mosq-RANDOM")
+	s = seconds.ReplaceAllString(s, "SECONDS")
+	return instant.ReplaceAllStringFunc(s, func(m string) string {
+		return regexp.MustCompile(`\d`).ReplaceAllString(m, "9")
+	})
+}
+
+// A handshake that fails is told in one of two ways by Mosquitto's tools, as
+// time has it. Ours have one.
+const (
+	lateTLS  = "status 8\n--- stdout\n\n--- stderr\nError: A TLS error occurred.\n"
+	earlyTLS = "status 1\n--- stdout\n\n--- stderr\nUnable to connect (A TLS error occurred.).\n"
+)
+
+// withoutFarewell takes away the DISCONNECT of rr, which docs/tools.md has a row
+// for.
+func withoutFarewell(s string) string {
+	s = regexp.MustCompile(`Client \S+ sending DISCONNECT\n`).ReplaceAllString(s, "")
+	return strings.TrimSuffix(s, "\nDISCONNECT code=\"success\"")
+}
+
+func TestToolsDoAsMosquittos(t *testing.T) {
+	b := newBench(t)
+	page, err := os.ReadFile("../../docs/tools.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"pub", "sub", "rr"} {
+		theirs, ours := b.tools(t, tool)
+		for _, l := range commandLines[tool] {
+			t.Run(fmt.Sprintf("%s %s %s", tool, l.mode, l.args), func(t *testing.T) {
+				t.Parallel()
+				want, got := b.run(t, theirs, l), b.run(t, ours, l)
+				if tool == "rr" {
+					want, got = withoutFarewell(want), withoutFarewell(got)
+				}
+				want = strings.Replace(want, lateTLS, earlyTLS, 1)
+				switch {
+				case l.differs == "" && got != want:
+					t.Errorf("got\n%s\nwant\n%s", got, want)
+				case l.differs != "" && got == want:
+					t.Errorf("nothing differs; take the line out of docs/tools.md:\n%s", got)
+				case l.differs != "" && !strings.Contains(string(page), "| "+l.differs+" |"):
+					t.Errorf("docs/tools.md has no row %q", l.differs)
+				}
+			})
+		}
+	}
+}
