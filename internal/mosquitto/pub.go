@@ -103,7 +103,6 @@ func (r *run) payload() ([]byte, bool) {
 			return b, true
 		}
 		return nil, false
-		return b, true
 	case modeFile:
 		b, err := os.ReadFile(c.file)
 		if err != nil {
