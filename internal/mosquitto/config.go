@@ -100,7 +100,7 @@ func (t Tool) defaults() *config {
 // load reads the file of options, the saved connection and the arguments, and
 // checks that they go together.
 func (c *Call) load() (*config, error) {
-	p := &parser{tool: c.Tool, ours: c.ours(), config: c.Tool.defaults(), options: c.options()}
+	p := &parser{tool: c.Tool, ours: c.ours(), name: c.Name, config: c.Tool.defaults(), options: c.options()}
 	if err := p.file(c.Args); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (c *Call) load() (*config, error) {
 	if err := p.parse(c.Args); err != nil {
 		return nil, err
 	}
-	if err := p.config.check(c.Tool); err != nil {
+	if err := p.check(); err != nil {
 		return nil, err
 	}
 	if p.config.host == "" {
@@ -123,28 +123,32 @@ func (c *Call) load() (*config, error) {
 
 // check finds options that do not go together, in the order in which
 // Mosquitto's tools do.
-func (c *config) check(t Tool) error {
+func (p *parser) check() error {
+	c, t := p.config, p.tool
 	for _, e := range []struct {
-		wrong bool
-		text  string
+		wrong     bool
+		text, own string
 	}{
-		{c.willPayload != nil && c.willTopic == "", "Error: Will payload given, but no will topic given."},
-		{c.willRetain && c.willTopic == "", "Error: Will retain given, but no will topic given."},
-		{(c.cert == "") != (c.key == ""), "Error: Both certfile and keyfile must be provided if one of them is set."},
-		{c.keyform != "" && c.key == "", "Error: If keyform is set, keyfile must be also specified."},
-		{c.enginePass != "" && (c.keyform == "" || c.engine == ""), "Error: when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided."},
-		{c.psk != "" && (c.cafile != "" || c.capath != ""), "Error: Only one of --psk or --cafile/--capath may be used at once."},
-		{c.psk != "" && c.pskIdentity == "", "Error: --psk-identity required if --psk used."},
+		{c.willPayload != nil && c.willTopic == "", "Error: Will payload given, but no will topic given.", "--will-payload needs a will; add --will-topic."},
+		{c.willRetain && c.willTopic == "", "Error: Will retain given, but no will topic given.", "--will-retain needs a will; add --will-topic."},
+		{(c.cert == "") != (c.key == ""), "Error: Both certfile and keyfile must be provided if one of them is set.", "--cert and --key belong together; give both."},
+		{c.keyform != "" && c.key == "", "Error: If keyform is set, keyfile must be also specified.", "--keyform needs a key; add --key."},
+		{c.enginePass != "" && (c.keyform == "" || c.engine == ""), "Error: when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided.", "--tls-engine-kpass-sha1 needs --tls-engine and --keyform, and OpenSSL's engines are not possible here."},
+		{c.psk != "" && (c.cafile != "" || c.capath != ""), "Error: Only one of --psk or --cafile/--capath may be used at once.", "--psk and --cafile or --capath exclude each other; leave one out."},
+		{c.psk != "" && c.pskIdentity == "", "Error: --psk-identity required if --psk used.", "--psk needs --psk-identity, and pre-shared keys are not possible here; use --cafile."},
 	} {
 		if e.wrong {
-			return usagef("%s\n", e.text)
+			return usagef("%s\n", e.text).ours("%s", e.own)
 		}
+	}
+	if err := c.checkOwn(); p.ours && err != nil {
+		return err
 	}
 	if err := c.checkSession(); err != nil {
 		return err
 	}
 	if t == Sub && len(c.topics) == 0 && len(c.unsubscribe) == 0 {
-		return usagef("Error: You must specify a topic to subscribe to.\n")
+		return usagef("Error: You must specify a topic to subscribe to.\n").ours("there is no topic to subscribe to; add -t.")
 	}
 	if err := c.checkProperties(); err != nil {
 		return err
@@ -152,10 +156,29 @@ func (c *config) check(t Tool) error {
 	return c.checkTool(t)
 }
 
+// checkOwn finds what Mosquitto's tools let pass though it does nothing, or
+// cannot work.
+func (c *config) checkOwn() error {
+	v5 := c.version == packet.V5
+	switch {
+	case c.willQoS > 0 && c.willTopic == "":
+		return usagef("").ours("--will-qos needs a will; add --will-topic.")
+	case c.password != nil && c.username == nil && !v5:
+		return usagef("").ours("a password needs a user name in MQTT 3.x; add --username.")
+	case c.retainAsPublished && !v5:
+		return usagef("").ours("--retain-as-published needs MQTT 5.0; add -V 5.")
+	case c.noLocal && !v5:
+		return usagef("").ours("--no-local needs MQTT 5.0; add -V 5.")
+	case c.retainHandling != 0 && !c.noRetained && !v5:
+		return usagef("").ours("--retain-handling needs MQTT 5.0; add -V 5.")
+	}
+	return nil
+}
+
 func (c *config) checkSession() error {
 	if c.version != packet.V5 {
 		if c.keepSession && c.id == nil {
-			return usagef("Error: You must provide a client id if you are using the -c option.\n")
+			return usagef("Error: You must provide a client id if you are using the -c option.\n").ours("a session that outlives the connection needs a client identifier; add --id.")
 		}
 		return nil
 	}
@@ -166,11 +189,11 @@ func (c *config) checkSession() error {
 		return nil
 	}
 	if c.expiry == math.MaxUint32 && c.id == nil {
-		return usagef("Error: You must provide a client id if you are using an infinite session expiry interval.\n")
+		return usagef("Error: You must provide a client id if you are using an infinite session expiry interval.\n").ours("a session that never ends needs a client identifier; add --id.")
 	}
 	p := &c.properties.connect
 	if p.Has(packet.PropSessionExpiry) {
-		return usagef("Error in CONNECT properties: Duplicate property in property list\n")
+		return usagef("Error in CONNECT properties: Duplicate property in property list\n").ours("-x and -D connect session-expiry-interval say the same; leave one out.")
 	}
 	p.SessionExpiry = uint32(c.expiry)
 	p.Mark(packet.PropSessionExpiry)
@@ -182,19 +205,22 @@ func (c *config) checkTool(t Tool) error {
 	switch t {
 	case Pub:
 		if c.topic == "" || c.mode == modeNone {
-			return &bareError{"Error: Both topic and message must be supplied.\n", true}
+			return &usageError{
+				theirs: "Error: Both topic and message must be supplied.\n", bare: true, usage: true,
+				own: "Error: both topic and message must be supplied; add -t and one of -m, -f, -l, -s and -n.",
+			}
 		}
 	case Sub:
 		if c.noRetained && c.retainedOnly {
-			return &bareError{"\nError: Combining '-R' and '--retained-only' makes no sense.\n", false}
+			return &usageError{theirs: "\nError: Combining '-R' and '--retained-only' makes no sense.\n", bare: true, own: "Error: -R and --retained-only exclude each other; leave one out."}
 		}
 	case RR:
 		if c.topic == "" || c.mode == modeNone || c.responseTopic == "" {
-			return usagef("Error: All of topic, message, and response topic must be supplied.\n")
+			return usagef("Error: All of topic, message, and response topic must be supplied.\n").ours("a request needs a topic (-t), a response topic (-e) and a message (-m, -f, -s or -n).")
 		}
 		p := &c.properties.publish
 		if p.Has(packet.PropResponseTopic) {
-			return &bareError{"Error in PUBLISH properties: Duplicate response topic.\n", false}
+			return &usageError{theirs: "Error in PUBLISH properties: Duplicate response topic.\n", bare: true}
 		}
 		p.ResponseTopic = []byte(c.responseTopic)
 		p.Mark(packet.PropResponseTopic)

@@ -126,14 +126,26 @@ const (
 	errDismissed = -1 // the server has ended the connection for good, and that has been said
 )
 
-// usageError is a command line that makes no sense. Its text is what the tool
-// of the same name says, line ends included.
-type usageError struct{ text string }
+// usageError is a command line that makes no sense.
+type usageError struct {
+	theirs string // what Mosquitto's tool says, line ends included
+	own    string // what we say under our own name; empty for the same
+	bare   bool   // theirs has no hint at its end
+	usage  bool   // the usage text follows theirs, on standard output
+}
 
-func (e *usageError) Error() string { return strings.TrimSpace(e.text) }
+func (e *usageError) Error() string { return strings.TrimSpace(e.theirs) }
 
-func usagef(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
+// usagef makes a usageError of what Mosquitto's tool says.
+func usagef(format string, args ...any) *usageError {
+	return &usageError{theirs: fmt.Sprintf(format, args...)}
+}
+
+// own sets what is said under our own name, without "Error: ": what is wrong,
+// and how to mend it.
+func (e *usageError) ours(format string, args ...any) *usageError {
+	e.own = fmt.Sprintf("Error: "+format, args...)
+	return e
 }
 
 // What --help and --version come to.
@@ -145,8 +157,7 @@ func (c *Call) ours() bool { return !strings.HasPrefix(c.Name, "mosquitto_") }
 
 // misused says what is wrong with the command line and returns the status.
 func (c *Call) misused(err error) int {
-	var text string
-	usage, bare, saved := (*usageError)(nil), (*bareError)(nil), (*savedError)(nil)
+	usage, saved := (*usageError)(nil), (*savedError)(nil)
 	switch {
 	case errors.Is(err, errHelp):
 		fmt.Fprint(c.Out, c.Usage())
@@ -163,34 +174,26 @@ func (c *Call) misused(err error) int {
 	case errors.As(err, &saved):
 		fmt.Fprintln(c.Err, saved)
 		return exitFailed
-	case errors.As(err, &bare):
-		text = bare.text
-	case errors.As(err, &usage):
-		text = usage.text
-		if !c.ours() {
-			text += fmt.Sprintf("\nUse '%s --help' to see usage.\n", c.Name)
-		}
-	default:
-		text = err.Error() + "\n"
+	case !errors.As(err, &usage):
+		usage = usagef("%v\n", err)
 	}
 	if c.ours() {
-		fmt.Fprintf(c.Err, "%s Run '%s --help' for what there is.\n", strings.TrimSpace(text), c.Name)
+		text := usage.own
+		if text == "" {
+			text = fmt.Sprintf("%s Run '%s --help' for what there is.", usage.Error(), c.Name)
+		}
+		fmt.Fprintln(c.Err, text)
 		return exitMisused
 	}
-	fmt.Fprint(c.Err, text)
-	if bare != nil && bare.usage {
+	fmt.Fprint(c.Err, usage.theirs)
+	if !usage.bare {
+		fmt.Fprintf(c.Err, "\nUse '%s --help' to see usage.\n", c.Name)
+	}
+	if usage.usage {
 		fmt.Fprint(c.Out, c.Usage())
 	}
 	return exitFailed
 }
-
-// bareError is a usageError without the hint at its end.
-type bareError struct {
-	text  string
-	usage bool // the usage text follows, on standard output
-}
-
-func (e *bareError) Error() string { return strings.TrimSpace(e.text) }
 
 // optionsFile is the file of options that holds without -o.
 func (t Tool) optionsFile() string {

@@ -2,7 +2,6 @@ package mosquitto
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -91,16 +90,16 @@ func checkFormat(format string) error {
 		n := 2
 		switch {
 		case rest == `\`:
-			return usagef("Error: Incomplete escape specifier.\n")
+			return usagef("Error: Incomplete escape specifier.\n").ours("-F: \\ at the end is incomplete; write \\\\ for one.")
 		case len(rest) == 1:
-			return usagef("Error: Incomplete format specifier.\n")
+			return usagef("Error: Incomplete format specifier.\n").ours("-F: %s at the end is incomplete; write %s%s for one.", rest, rest, rest)
 		case rest[0] == '%':
 			var err error
 			if _, n, err = parseSpec(rest); err != nil {
-				return usagef("Error: %v.\n", err)
+				return err
 			}
 		case rest[0] == '\\' && !strings.ContainsRune(`\0aenrtv`, rune(rest[1])):
-			return usagef("Error: Invalid escape specifier '%c'.\n", rest[1])
+			return usagef("Error: Invalid escape specifier '%c'.\n", rest[1]).ours("-F: there is no \\%c; there are \\n \\t \\r \\e \\a \\v \\0 \\\\.", rest[1])
 		}
 		rest = rest[n:]
 	}
@@ -135,8 +134,6 @@ type spec struct {
 	letter     byte
 }
 
-var errIncomplete = errors.New("Incomplete format specifier")
-
 // parseSpec reads the parameter that s starts with and returns its length.
 func parseSpec(s string) (spec, int, error) {
 	out := spec{max: -1}
@@ -158,13 +155,13 @@ func parseSpec(s string) (spec, int, error) {
 		i++
 	}
 	if i == len(s) {
-		return out, i, errIncomplete
+		return out, i, usagef("Error: Incomplete format specifier.\n").ours("-F: %q is incomplete; write %%%% for a %%.", s)
 	}
 	if out.width > maxWidth {
-		return out, i, fmt.Errorf("The width in %q is over %d", s[:i+1], maxWidth)
+		return out, i, usagef("Error: The width in \"%s\" is over %d.\n", s[:i+1], maxWidth)
 	}
 	if out.letter = s[i]; !strings.ContainsRune("%ACDEFIJPRSUXdfjlmpqrtx", rune(out.letter)) {
-		return out, i, fmt.Errorf("Invalid format specifier '%c'", out.letter)
+		return out, i, usagef("Error: Invalid format specifier '%c'.\n", out.letter).ours("-F: there is no parameter %q; --help lists them.", s[:i+1])
 	}
 	return out, i + 1, nil
 }

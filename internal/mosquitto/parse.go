@@ -19,7 +19,8 @@ import (
 // contradict each other the later one holds.
 type parser struct {
 	tool    Tool
-	ours    bool // called by our own name
+	ours    bool   // called by our own name
+	name    string // by which the tool was called
 	config  *config
 	options []Option
 }
@@ -30,7 +31,7 @@ func (p *parser) parse(args []string) error {
 		o := p.option(args[i])
 		switch {
 		case o == nil:
-			return usagef("Error: Unknown option '%s'.\n", args[i])
+			return usagef("Error: Unknown option '%s'.\n", args[i]).ours("unknown option %q. Run '%s --help' for what there is.", args[i], p.name)
 		case o.Short == "-D":
 			n, err := p.property(args[i+1:])
 			if err != nil {
@@ -42,7 +43,7 @@ func (p *parser) parse(args []string) error {
 				return err
 			}
 		case i+1 == len(args):
-			return usagef("Error: %s argument given but %s specified.\n\n", o.named(), o.missing)
+			return usagef("Error: %s argument given but %s specified.\n\n", o.named(), o.missing).ours("%s needs an argument: %s.", args[i], o.Arg)
 		default:
 			i++
 			if err := o.set(p, args[i]); err != nil {
@@ -105,10 +106,10 @@ func (p *parser) file(args []string) error {
 			continue
 		}
 		if given {
-			return usagef("Error: Duplicate -o argument given.\n\n")
+			return usagef("Error: Duplicate -o argument given.\n\n").ours("-o is there twice; leave one out.")
 		}
 		if i+1 == len(args) {
-			return usagef("Error: -o argument given but no options file specified.\n\n")
+			return usagef("Error: -o argument given but no options file specified.\n\n").ours("-o needs an argument: file.")
 		}
 		path, given = args[i+1], true
 	}
@@ -118,7 +119,7 @@ func (p *parser) file(args []string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		if given {
-			return &bareError{"Error: Unable to open options file \"" + path + "\": " + cause(err) + ".\n", false}
+			return &usageError{theirs: "Error: Unable to open options file \"" + path + "\": " + cause(err) + ".\n", bare: true}
 		}
 		return nil // it need not exist
 	}
@@ -146,7 +147,7 @@ func (p *parser) file(args []string) error {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return &bareError{"Error: Unable to read options file \"" + path + "\": " + cause(err) + ".\n", false}
+		return &usageError{theirs: "Error: Unable to read options file \"" + path + "\": " + cause(err) + ".\n", bare: true}
 	}
 	return nil
 }
@@ -188,7 +189,7 @@ func (p *parser) unix(v string) error {
 func (p *parser) port(v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 || n > 65535 {
-		return usagef("Error: Invalid port given: %s\n", v)
+		return usagef("Error: Invalid port given: %s\n", v).ours("--port must be from 1 to 65535, not %q.", v)
 	}
 	if p.config.port = n; n == 0 {
 		p.config.unix = true // as -p 0 means to Mosquitto's tools
@@ -198,7 +199,7 @@ func (p *parser) port(v string) error {
 
 func (p *parser) id(v string) error {
 	if p.config.idPrefix != nil {
-		return usagef("Error: -i and -I argument cannot be used together.\n\n")
+		return usagef("Error: -i and -I argument cannot be used together.\n\n").ours("--id and --id-prefix exclude each other; leave one out.")
 	}
 	p.config.id = &v
 	return nil
@@ -206,7 +207,7 @@ func (p *parser) id(v string) error {
 
 func (p *parser) idPrefix(v string) error {
 	if p.config.id != nil {
-		return usagef("Error: -i and -I argument cannot be used together.\n\n")
+		return usagef("Error: -i and -I argument cannot be used together.\n\n").ours("--id and --id-prefix exclude each other; leave one out.")
 	}
 	p.config.idPrefix = &v
 	return nil
@@ -224,7 +225,7 @@ func (p *parser) version(v string) error {
 	case "5", "5.0":
 		p.config.version = packet.V5
 	default:
-		return usagef("Error: Invalid protocol version argument given.\n\n")
+		return usagef("Error: Invalid protocol version argument given.\n\n").ours("--protocol-version %q is none of 5, 311 and 31.", v)
 	}
 	return nil
 }
@@ -232,7 +233,7 @@ func (p *parser) version(v string) error {
 func (p *parser) keepAlive(v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 5 || n > math.MaxUint16 {
-		return usagef("Error: Invalid keepalive given, it must be between 5 and 65535 inclusive.\n\n")
+		return usagef("Error: Invalid keepalive given, it must be between 5 and 65535 inclusive.\n\n").ours("--keepalive must be from 5 to 65535 seconds, not %q.", v)
 	}
 	p.config.keepAlive = time.Duration(n) * time.Second
 	return nil
@@ -249,9 +250,9 @@ func (p *parser) expiry(v string) error {
 	n, err := strconv.ParseInt(v, 0, 64)
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange):
-		return usagef("Error: session-expiry-interval not a number.\n\n")
+		return usagef("Error: session-expiry-interval not a number.\n\n").ours("-x must be a number of seconds, or -1 for ever, not %q.", v)
 	case err != nil || n > math.MaxUint32 || n < -1:
-		return usagef("Error: session-expiry-interval out of range.\n\n")
+		return usagef("Error: session-expiry-interval out of range.\n\n").ours("-x must be from 0 to 4294967295 seconds, or -1 for ever, not %q.", v)
 	case n == -1:
 		n = math.MaxUint32
 	}
@@ -262,7 +263,7 @@ func (p *parser) expiry(v string) error {
 func (p *parser) maxInflight(v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		return usagef("Error: Maximum inflight messages must be greater than 0.\n\n")
+		return usagef("Error: Maximum inflight messages must be greater than 0.\n\n").ours("-M must be at least 1, not %q.", v)
 	}
 	p.config.maxInflight = min(n, math.MaxUint16)
 	return nil
@@ -276,13 +277,13 @@ func (p *parser) addTopic(v, arg string) error {
 	}
 	if p.tool == Sub {
 		if topic.CheckFilter(v) != nil {
-			return usagef("Error: Invalid subscription topic '%s', are all '+' and '#' wildcards correct?\n", v)
+			return usagef("Error: Invalid subscription topic '%s', are all '+' and '#' wildcards correct?\n", v).ours("%s %q is no filter: + stands for a whole level, # for all levels at the end.", arg, v)
 		}
 		p.config.topics = append(p.config.topics, v)
 		return nil
 	}
 	if topic.CheckName(v) != nil {
-		return usagef("Error: Invalid publish topic '%s', does it contain '+' or '#'?\n", v)
+		return usagef("Error: Invalid publish topic '%s', does it contain '+' or '#'?\n", v).ours("%s %q is no topic to publish to: it must not be empty nor have + or #.", arg, v)
 	}
 	p.config.topic = v
 	return nil
@@ -293,7 +294,7 @@ func (p *parser) responseTopic(v string) error {
 		return usagef("Error: Malformed UTF-8 in -e argument.\n\n")
 	}
 	if topic.CheckName(v) != nil {
-		return usagef("Error: Invalid response topic '%s', does it contain '+' or '#'?\n", v)
+		return usagef("Error: Invalid response topic '%s', does it contain '+' or '#'?\n", v).ours("-e %q is no topic to answer to: it must not be empty nor have + or #.", v)
 	}
 	p.config.responseTopic = v
 	return nil
@@ -320,14 +321,14 @@ func checkFilter(v, arg, what string) error {
 		return usagef("Error: Malformed UTF-8 in %s argument.\n\n", arg)
 	}
 	if topic.CheckFilter(v) != nil {
-		return usagef("Error: Invalid %s topic '%s', are all '+' and '#' wildcards correct?\n", what, v)
+		return usagef("Error: Invalid %s topic '%s', are all '+' and '#' wildcards correct?\n", what, v).ours("%s %q is no filter: + stands for a whole level, # for all levels at the end.", arg, v)
 	}
 	return nil
 }
 
 func (p *parser) setMode(m messageMode) error {
 	if p.config.mode != modeNone {
-		return usagef("Error: Only one type of message can be sent at once.\n\n")
+		return usagef("Error: Only one type of message can be sent at once.\n\n").ours("only one of -m, -f, -l, -s and -n can be there.")
 	}
 	p.config.mode = m
 	return nil
@@ -347,7 +348,7 @@ func (p *parser) inputFile(v string) error {
 func (p *parser) qos(v string) error {
 	q, ok := parseQoS(v)
 	if !ok {
-		return usagef("Error: Invalid QoS given: %s\n", v)
+		return usagef("Error: Invalid QoS given: %s\n", v).ours("--qos must be 0, 1 or 2, not %q.", v)
 	}
 	p.config.qos = q
 	return nil
@@ -361,7 +362,7 @@ func parseQoS(v string) (byte, bool) {
 func (p *parser) repeat(v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		return usagef("Error: --repeat argument must be >0.\n\n")
+		return usagef("Error: --repeat argument must be >0.\n\n").ours("--repeat must be at least 1, not %q.", v)
 	}
 	p.config.repeat = n
 	return nil
@@ -370,7 +371,7 @@ func (p *parser) repeat(v string) error {
 func (p *parser) repeatDelay(v string) error {
 	f, err := strconv.ParseFloat(v, 64)
 	if err != nil || !(f >= 0) || f > math.MaxInt32 {
-		return usagef("Error: --repeat-delay argument must be >=0.0.\n\n")
+		return usagef("Error: --repeat-delay argument must be >=0.0.\n\n").ours("--repeat-delay must be a number of seconds, as 0.5, not %q.", v)
 	}
 	p.config.repeatDelay = time.Duration(f * float64(time.Second))
 	return nil
@@ -384,7 +385,7 @@ func (p *parser) format(v string) error {
 func (p *parser) count(v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		return usagef("Error: Invalid message count \"%s\".\n\n", v)
+		return usagef("Error: Invalid message count \"%s\".\n\n", v).ours("-C must be at least 1, not %q.", v)
 	}
 	p.config.count = n
 	return nil
@@ -393,7 +394,7 @@ func (p *parser) count(v string) error {
 func (p *parser) timeout(v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > math.MaxInt32 {
-		return usagef("Error: Invalid timeout \"%s\".\n\n", v)
+		return usagef("Error: Invalid timeout \"%s\".\n\n", v).ours("-W must be at least 1 second, not %q.", v)
 	}
 	p.config.timeout = time.Duration(n) * time.Second
 	return nil
@@ -415,7 +416,7 @@ func (p *parser) retainHandling(v string) error {
 	case "never", "2":
 		p.config.retainHandling = 2
 	default:
-		return usagef("Error: Unknown value '%s' for --retain-handling.\n\n", v)
+		return usagef("Error: Unknown value '%s' for --retain-handling.\n\n", v).ours("--retain-handling must be always, new or never, not %q.", v)
 	}
 	return nil
 }
@@ -423,7 +424,7 @@ func (p *parser) retainHandling(v string) error {
 func (p *parser) randomFilter(v string) error {
 	f, err := strconv.ParseFloat(v, 64)
 	if err != nil || !(f >= 0.1 && f <= 100) {
-		return usagef("Error: --random-filter chance must be between 0.1-100.0\n\n")
+		return usagef("Error: --random-filter chance must be between 0.1-100.0\n\n").ours("--random-filter must be from 0.1 to 100 percent, not %q.", v)
 	}
 	p.config.randomFilter = f
 	return nil
@@ -434,7 +435,7 @@ func (p *parser) willTopic(v string) error {
 		return usagef("Error: Malformed UTF-8 in --will-topic argument.\n\n")
 	}
 	if topic.CheckName(v) != nil {
-		return usagef("Error: Invalid will topic '%s', does it contain '+' or '#'?\n", v)
+		return usagef("Error: Invalid will topic '%s', does it contain '+' or '#'?\n", v).ours("--will-topic %q is no topic to publish to: it must not be empty nor have + or #.", v)
 	}
 	p.config.willTopic = v
 	return nil
@@ -445,7 +446,7 @@ func (p *parser) willPayload(v string) error { p.config.willPayload = &v; return
 func (p *parser) willQoS(v string) error {
 	q, ok := parseQoS(v)
 	if !ok {
-		return usagef("Error: Invalid will QoS %s.\n\n", v)
+		return usagef("Error: Invalid will QoS %s.\n\n", v).ours("--will-qos must be 0, 1 or 2, not %q.", v)
 	}
 	p.config.willQoS = q
 	return nil

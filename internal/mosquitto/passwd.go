@@ -37,10 +37,8 @@ type passwdCall struct {
 // passwd runs mosquitto_passwd.
 func (c *Call) passwd() int {
 	p := &passwdCall{Call: c, kind: auth.KindPBKDF2}
-	if ok, err := p.parse(); err != nil {
-		return p.fail("%v", err)
-	} else if !ok {
-		return c.misused(errHelp)
+	if err := p.parse(); err != nil {
+		return c.misused(err)
 	}
 	file := p.rest[0]
 	if p.upgrade {
@@ -76,8 +74,7 @@ func (c *Call) passwd() int {
 	return p.save(file, func(lines []string) ([]string, error) { return setUser(lines, user, line), nil })
 }
 
-// parse returns false for --help, and for arguments that make no sense.
-func (p *passwdCall) parse() (bool, error) {
+func (p *passwdCall) parse() error {
 	args := p.Args
 	for ; len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-'; args = args[1:] {
 		switch args[0] {
@@ -91,14 +88,16 @@ func (p *passwdCall) parse() (bool, error) {
 			p.upgrade = true
 		case "-H", "-I":
 			if len(args) < 2 {
-				return false, fmt.Errorf("Error: %s argument given but not enough other arguments.", args[0])
+				return bare("Error: %s argument given but not enough other arguments.", args[0]).ours("%s needs an argument.", args[0])
 			}
 			if err := p.cost(args[0], args[1]); err != nil {
-				return false, err
+				return err
 			}
 			args = args[1:]
+		case "--help":
+			return errHelp
 		default:
-			return false, nil
+			return showUsage().ours("unknown option %q. Run '%s --help' for what there is.", args[0], p.Name)
 		}
 	}
 	p.rest = args
@@ -110,7 +109,7 @@ func (p *passwdCall) cost(option, value string) error {
 	if option == "-I" {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
-			return fmt.Errorf("Error: Number of iterations must be > 0.")
+			return bare("Error: Number of iterations must be > 0.").ours("-I must be at least 1, not %q.", value)
 		}
 		p.iterations = n
 		return nil
@@ -120,35 +119,47 @@ func (p *passwdCall) cost(option, value string) error {
 		p.kind = value
 		return nil
 	}
-	return fmt.Errorf("Error: Unknown hash type '%s'", value)
+	return bare("Error: Unknown hash type '%s'", value).ours("-H must be sha512-pbkdf2, argon2id or sha512, not %q.", value)
 }
 
-func (p *passwdCall) check() (bool, error) {
+// bare is a usageError without the hint at its end.
+func bare(format string, args ...any) *usageError {
+	e := usagef(format+"\n", args...)
+	e.bare = true
+	return e
+}
+
+// showUsage is one that shows the usage text only.
+func showUsage() *usageError { return &usageError{bare: true, usage: true} }
+
+func (p *passwdCall) check() error {
 	want := 2
 	if p.batch {
 		want = 3
 	}
 	switch n := len(p.rest); {
 	case p.create && p.remove:
-		return false, fmt.Errorf("Error: -c and -D cannot be used together.")
+		return bare("Error: -c and -D cannot be used together.")
 	case p.create && p.upgrade:
-		return false, fmt.Errorf("Error: -c and -U cannot be used together.")
+		return bare("Error: -c and -U cannot be used together.")
 	case p.remove && p.upgrade:
-		return false, fmt.Errorf("Error: -D and -U cannot be used together.")
+		return bare("Error: -D and -U cannot be used together.")
 	case p.batch && p.remove:
-		return false, fmt.Errorf("Error: -b and -D cannot be used together.")
+		return bare("Error: -b and -D cannot be used together.")
 	case p.upgrade && n < 1:
-		return false, fmt.Errorf("Error: -U argument given but password file missing.")
+		return bare("Error: -U argument given but password file missing.")
 	case p.create && p.batch && n < 3:
-		return false, fmt.Errorf("Error: -c argument given but password file, username, or password missing.")
+		return bare("Error: -c argument given but password file, username, or password missing.")
 	case p.create && n < 2:
-		return false, fmt.Errorf("Error: -c argument given but password file or username missing.")
+		return bare("Error: -c argument given but password file or username missing.")
 	case p.remove && n < 2:
-		return false, fmt.Errorf("Error: -D argument given but password file or username missing.")
+		return bare("Error: -D argument given but password file or username missing.")
+	case !p.upgrade && n < want && p.batch:
+		return showUsage().ours("-b wants a file, a user and a password, as: %s -b FILE USER PASSWORD.", p.Name)
 	case !p.upgrade && n < want:
-		return false, nil
+		return showUsage().ours("want a file and a user, as: %s FILE USER.", p.Name)
 	}
-	return true, nil
+	return nil
 }
 
 func (p *passwdCall) fail(format string, args ...any) int {

@@ -77,28 +77,28 @@ func namedProperties() []namedProperty {
 
 // property reads what follows -D and returns how many words that were.
 func (p *parser) property(words []string) (int, error) {
-	few := usagef("Error: --property argument given but not enough arguments specified.\n\n")
+	few := usagef("Error: --property argument given but not enough arguments specified.\n\n").ours("-D needs a packet, the name of a property and its value, as: -D publish content-type text/plain; a user-property has a name and a value.")
 	if len(words) < 3 {
 		return 0, few
 	}
 	packetName, name := words[0], words[1]
 	to := find(carriers(), func(c carrier) bool { return strings.EqualFold(c.name, packetName) })
 	if to == nil {
-		return 0, usagef("Error: Invalid command given in --property argument.\n\n")
+		return 0, usagef("Error: Invalid command given in --property argument.\n\n").ours("-D: %q is no packet that takes properties; use connect, publish, will, subscribe, unsubscribe or disconnect.", packetName)
 	}
 	what := find(namedProperties(), func(n namedProperty) bool { return strings.EqualFold(n.name, name) })
 	if what == nil {
-		return 0, usagef("Error: Invalid property name given in --property argument.\n\n")
+		return 0, usagef("Error: Invalid property name given in --property argument.\n\n").ours("-D: there is no property %q. Run '%s --help' for the names.", name, p.name)
 	}
 	if !hasWord(what.in, to.name) {
-		return 0, usagef("Error: %s property not allowed for %s in --property argument.\n\n", name, packetName)
+		return 0, usagef("Error: %s property not allowed for %s in --property argument.\n\n", name, packetName).ours("-D: %s is not allowed for %s; it is for %s.", name, packetName, strings.ReplaceAll(what.in, " ", ", "))
 	}
 	user := what.id == packet.PropUser
 	if user && len(words) < 4 {
 		return 0, few
 	}
 	if !to.supported || what.id == packet.PropSubscriptionID && to.name == "publish" {
-		return 0, usagef("Error: %s property not supported for %s in --property argument.\n\n", name, packetName)
+		return 0, usagef("Error: %s property not supported for %s in --property argument.\n\n", name, packetName).ours("-D: clients do not send %s with %s.", name, packetName)
 	}
 	p.config.version = packet.V5
 	props := to.target(&p.config.properties)
@@ -108,7 +108,7 @@ func (p *parser) property(words []string) (int, error) {
 		return 4, nil
 	}
 	if props.Has(what.id) {
-		return 0, usagef("Error in %s properties: Duplicate property in property list\n", title(to.name))
+		return 0, usagef("Error in %s properties: Duplicate property in property list\n", title(to.name)).ours("-D: %s is there twice for %s; leave one out.", what.name, to.name)
 	}
 	return 3, what.assign(props, words[2])
 }
@@ -118,7 +118,7 @@ func (n *namedProperty) assign(p *packet.Properties, value string) error {
 	if n.max > 0 {
 		var err error
 		if number, err = strconv.ParseUint(value, 0, 64); err != nil || number > uint64(n.max) {
-			return usagef("Error: Property value (%s) out of range for property %s.\n\n", value, n.name)
+			return usagef("Error: Property value (%s) out of range for property %s.\n\n", value, n.name).ours("-D: %s must be a number from 0 to %d, not %q.", n.name, n.max, value)
 		}
 	} else if len(value) > packet.MaxString {
 		return usagef("Error: Property value too long for property %s.\n\n", n.name)
@@ -161,11 +161,11 @@ func (c *config) checkProperties() error {
 	switch {
 	case p.connect.Has(packet.PropReceiveMax) && p.connect.ReceiveMax == 0, // [MQTT-3.1.2-23]
 		p.connect.Has(packet.PropMaxPacketSize) && p.connect.MaxPacketSize == 0:
-		return usagef(text, "CONNECT")
+		return usagef(text, "CONNECT").ours("-D connect: receive-maximum and maximum-packet-size must be at least 1.")
 	case p.publish.Has(packet.PropTopicAlias) && p.publish.TopicAlias == 0:
-		return usagef(text, "PUBLISH")
+		return usagef(text, "PUBLISH").ours("-D publish topic-alias must be at least 1.")
 	case p.subscribe.Has(packet.PropSubscriptionID) && p.subscribe.SubscriptionIDs[0] == 0:
-		return usagef(text, "SUBSCRIBE")
+		return usagef(text, "SUBSCRIBE").ours("-D subscribe subscription-identifier must be at least 1.")
 	case !p.will.Empty() && c.willTopic == "":
 		return nil // they go nowhere, as with Mosquitto's tools
 	}

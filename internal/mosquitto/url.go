@@ -25,7 +25,7 @@ func (p *parser) url(v string) error {
 		ok = false
 	}
 	if !ok {
-		return usagef("Error: unsupported URL scheme.\n\n")
+		return usagef("Error: unsupported URL scheme.\n\n").ours("--url %q: the scheme must be mqtt, mqtts, ws or wss, as in mqtt://host/topic.", v)
 	}
 	c.port = 1883
 	if secure {
@@ -33,7 +33,7 @@ func (p *parser) url(v string) error {
 	}
 	authority, name, ok := strings.Cut(rest, "/")
 	if !ok {
-		return usagef("Error: Invalid URL for -L argument specified - topic missing.\n")
+		return usagef("Error: Invalid URL for -L argument specified - topic missing.\n").ours("--url %q has no topic, as in mqtt://host/topic.", v)
 	}
 	if err := p.addTopic(name, "-L topic"); err != nil {
 		return err
@@ -49,11 +49,13 @@ func (p *parser) url(v string) error {
 		}
 		authority = authority[i+1:]
 	}
-	c.host, c.unix = strings.Trim(authority, "[]"), false
+	if c.host, c.unix = strings.Trim(authority, "[]"), false; authority == "" && p.ours {
+		return usagef("").ours("--url %q has no host, as in mqtt://host/topic.", v)
+	}
 	if host, port, err := net.SplitHostPort(authority); err == nil {
 		n, err := strconv.Atoi(port)
 		if err != nil || n < 1 || n > 65535 {
-			return usagef("Error: Invalid port given: %s\n", port)
+			return usagef("Error: Invalid port given: %s\n", port).ours("--url: the port must be from 1 to 65535, not %q.", port)
 		}
 		c.host, c.port = host, n
 	}
@@ -80,7 +82,7 @@ const socksScheme = "socks5h://"
 func (p *parser) proxy(v string) error {
 	rest, ok := strings.CutPrefix(v, socksScheme)
 	if !ok {
-		return usagef("Error: Unsupported proxy protocol: %s\n", v)
+		return usagef("Error: Unsupported proxy protocol: %s\n", v).ours("--proxy %q: the scheme must be socks5h, as in socks5h://host:1080.", v)
 	}
 	s := &proxy{}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
@@ -99,7 +101,7 @@ func (p *parser) proxy(v string) error {
 		return usagef("Error: Invalid proxy.\n")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return usagef("Error: Invalid proxy port %s\n", port)
+		return usagef("Error: Invalid proxy port %s\n", port).ours("--proxy: the port must be from 1 to 65535, not %q.", port)
 	}
 	s.address = net.JoinHostPort(host, port)
 	p.config.proxy = s
