@@ -16,7 +16,7 @@ const module = "github.com/wirebird/wirebird"
 // test floor may import anything and are imported by tests only.
 var floors = map[string]int{
 	"packet": 0, "topic": 0, "internal/contexts": 0,
-	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1, "internal/outbox": 1,
+	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1, "internal/outbox": 1, "internal/scram": 1,
 	"internal/journal": 2, // its operations carry session's entries
 	"internal/auth":    2, "client": 2, "internal/load": 2,
 	"broker": 3, "internal/bench": 3, "internal/conform": 3, "internal/mosquitto": 3,
@@ -28,7 +28,7 @@ var floors = map[string]int{
 	"cmd/wirebird":       8,
 	"examples/publisher": 8, "examples/subscriber": 8, "examples/request": 8, "examples/outbox": 8,
 	"internal/powercut": testFloor - 1, // for tests alone
-	"internal/sim":      testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor, "test/examples": testFloor, "test/tools": testFloor,
+	"internal/sim":      testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor, "test/examples": testFloor, "test/tools": testFloor, "test/client": testFloor,
 }
 
 const testFloor = 100
@@ -50,7 +50,7 @@ var outside = map[string]string{
 }
 
 // stdOnly are the packages that import the standard library and each other only.
-var stdOnly = "packet topic internal/session internal/route internal/outbox"
+var stdOnly = "packet topic internal/session internal/route internal/outbox internal/scram"
 
 type source struct {
 	dir, name string

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/wirebird/wirebird/internal/auth"
+	"github.com/wirebird/wirebird/internal/scram"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -229,11 +229,11 @@ func disconnectChecks() []check {
 const scramMethod = "SCRAM-SHA-256"
 
 // scram begins an exchange and returns it with the broker's first AUTH.
-func (t *trial) scram(c *conn, password string) (*auth.ScramClient, *packet.Auth) {
+func (t *trial) scram(c *conn, password string) (*scram.Client, *packet.Auth) {
 	if t.o.Username == "" || t.o.Password == "" {
 		t.skip("enhanced authentication needs --user and --password of a SCRAM-SHA-256 user")
 	}
-	s := auth.NewScramClient(t.o.Username, password, base64.RawStdEncoding.EncodeToString([]byte(t.tag+t.tag)))
+	s := scram.NewClient(t.o.Username, password, base64.RawStdEncoding.EncodeToString([]byte(t.tag+t.tag)))
 	first, _, err := s.Step(nil)
 	if err != nil {
 		t.fail("SCRAM: %v", err)
@@ -252,7 +252,7 @@ func (t *trial) scram(c *conn, password string) (*auth.ScramClient, *packet.Auth
 }
 
 // answered checks an AUTH of the broker and returns the client's next message.
-func (t *trial) answered(s *auth.ScramClient, p *packet.Auth) []byte {
+func (t *trial) answered(s *scram.Client, p *packet.Auth) []byte {
 	if p.Code != packet.ContinueAuthentication || string(p.Properties.AuthMethod) != scramMethod {
 		t.fail("a< %s came, expected AUTH continue-authentication auth-method=%s", describe(p), scramMethod)
 	}
@@ -328,7 +328,7 @@ func authChecks() []check {
 		}},
 		{name: "re-authentication", v5: "4.12.0-2 4.12.0-5", run: func(t *trial) {
 			c := t.scramAccepted()
-			s := auth.NewScramClient(t.o.Username, t.o.Password, t.tag+"again")
+			s := scram.NewClient(t.o.Username, t.o.Password, t.tag+"again")
 			first, _, _ := s.Step(nil)
 			c.send("AUTH re-authenticate auth-method=%s auth-data=%q", scramMethod, first)
 			p, ok := c.next("AUTH").(*packet.Auth)

@@ -10,6 +10,7 @@ import (
 	"github.com/wirebird/wirebird/broker"
 	"github.com/wirebird/wirebird/internal/auth"
 	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/scram"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -68,15 +69,15 @@ func (a *access) begin(method string, _ *broker.ConnectRequest) broker.Exchange 
 // each time that the client authenticates again.
 type scramExchange struct {
 	access *access
-	server *auth.ScramServer // nil between two runs
-	user   string            // "" before the first run is done
+	server *scram.Server // nil between two runs
+	user   string        // "" before the first run is done
 }
 
 // Step implements broker.Exchange.
 func (x *scramExchange) Step(data []byte) (reply []byte, done bool, err error) {
 	if x.server == nil {
 		nonce := base64.RawStdEncoding.EncodeToString(randomBytes(nonceBytes))
-		x.server = auth.NewScramServer(x.access.scram.Lookup, nonce, x.access.secret)
+		x.server = scram.NewServer(x.access.scram.Lookup, nonce, x.access.secret)
 	}
 	reply, done, err = x.server.Step(data)
 	if done && x.user != "" && x.user != x.server.User() {

@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/wirebird/wirebird/internal/auth"
 	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/scram"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -165,5 +165,5 @@ func TestRefusalsOnTheWire(t *testing.T) {
 }
 
 func scramLine(user, password string) string {
-	return user + ":" + auth.DeriveScram(password, []byte("salt of "+user), 4096).String() + "\n"
+	return user + ":" + scram.Derive(password, []byte("salt of "+user), 4096).String() + "\n"
 }

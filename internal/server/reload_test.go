@@ -67,7 +67,7 @@ func TestReloadTakesNewVerifiers(t *testing.T) {
 	rewrite(t, cfg.ScramFile, scramLine("alice", "new"))
 	n.Reload()
 	for password, want := range map[string]packet.ReasonCode{"old": packet.NotAuthorized, "new": packet.Success} {
-		got := (&scram{peer: n.dial(0, packet.V5)}).connect("alice", password, "n")
+		got := (&scramPeer{peer: n.dial(0, packet.V5)}).connect("alice", password, "n")
 		if ack, ok := got.(*packet.Connack); !ok || ack.Code != want {
 			t.Errorf("the password %s gets %v; want %v", password, got, want)
 		}

@@ -3,7 +3,7 @@ package server_test
 import (
 	"testing"
 
-	"github.com/wirebird/wirebird/internal/auth"
+	"github.com/wirebird/wirebird/internal/scram"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -18,13 +18,13 @@ func authProperties(method string, data []byte) (p packet.Properties) {
 	return p
 }
 
-// scram is a client's side of SCRAM with raw packets.
-type scram struct {
+// scramPeer is a client's side of SCRAM with raw packets.
+type scramPeer struct {
 	*peer
-	c *auth.ScramClient
+	c *scram.Client
 }
 
-func (s *scram) step(in []byte) []byte {
+func (s *scramPeer) step(in []byte) []byte {
 	s.t.Helper()
 	out, _, err := s.c.Step(in)
 	if err != nil {
@@ -34,9 +34,9 @@ func (s *scram) step(in []byte) []byte {
 }
 
 // connect returns the answer to the last message of the client.
-func (s *scram) connect(user, password, nonce string) packet.Packet {
+func (s *scramPeer) connect(user, password, nonce string) packet.Packet {
 	s.t.Helper()
-	s.c = auth.NewScramClient(user, password, nonce)
+	s.c = scram.NewClient(user, password, nonce)
 	s.send(&packet.Connect{Version: packet.V5, CleanStart: true, ClientID: []byte("scram"),
 		Properties: authProperties("SCRAM-SHA-256", s.step(nil))})
 	challenge := expect[*packet.Auth](s.peer)
@@ -49,9 +49,9 @@ func (s *scram) connect(user, password, nonce string) packet.Packet {
 }
 
 // again authenticates once more on the same connection.
-func (s *scram) again(user, password, nonce string) packet.Packet {
+func (s *scramPeer) again(user, password, nonce string) packet.Packet {
 	s.t.Helper()
-	s.c = auth.NewScramClient(user, password, nonce)
+	s.c = scram.NewClient(user, password, nonce)
 	s.send(&packet.Auth{Code: packet.ReAuthenticate, Properties: authProperties("SCRAM-SHA-256", s.step(nil))})
 	challenge := expect[*packet.Auth](s.peer)
 	s.send(&packet.Auth{Code: packet.ContinueAuthentication,
@@ -69,7 +69,7 @@ func startScram(t *testing.T) *node {
 func TestScramAdmitsWhoKnowsThePassword(t *testing.T) {
 	n := startScram(t)
 	for range 2 { // nonces differ
-		s := &scram{peer: n.dial(0, packet.V5)}
+		s := &scramPeer{peer: n.dial(0, packet.V5)}
 		ack, ok := s.connect("alice", "secret", "client-nonce").(*packet.Connack)
 		if !ok || ack.Code != packet.Success {
 			t.Fatalf("%v; want success", ack)
@@ -91,7 +91,7 @@ func TestScramRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := n.dial(0, packet.V5)
 			p.t = t
-			got := (&scram{peer: p}).connect(tt.user, tt.password, "n")
+			got := (&scramPeer{peer: p}).connect(tt.user, tt.password, "n")
 			if ack, ok := got.(*packet.Connack); !ok || ack.Code != packet.NotAuthorized {
 				t.Errorf("%v; want %v", got, packet.NotAuthorized)
 			}
@@ -141,7 +141,7 @@ func TestScramAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := n.dial(0, packet.V5)
 			p.t = t
-			s := &scram{peer: p}
+			s := &scramPeer{peer: p}
 			if ack, ok := s.connect("alice", "secret", "first").(*packet.Connack); !ok || ack.Code != packet.Success {
 				t.Fatalf("%v; want success", ack)
 			}

@@ -20,9 +20,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/wirebird/wirebird/internal/auth"
 	"github.com/wirebird/wirebird/internal/config"
 	"github.com/wirebird/wirebird/internal/conform"
+	"github.com/wirebird/wirebird/internal/scram"
 	"github.com/wirebird/wirebird/internal/server"
 	"github.com/wirebird/wirebird/packet"
 )
@@ -51,7 +51,7 @@ func start(t *testing.T, anonymous bool) node {
 	cfg.AllowAnonymous = anonymous
 	cfg.Listen = []config.Listener{{URL: "tcp://127.0.0.1:0"}, {URL: "ws://127.0.0.1:0/mqtt"}}
 	cfg.PasswordFile = write(t, "passwords", passwords)
-	cfg.ScramFile = write(t, "scram", user+":"+auth.DeriveScram(password, []byte("salt of the test"), 4096).String()+"\n")
+	cfg.ScramFile = write(t, "scram", user+":"+scram.Derive(password, []byte("salt of the test"), 4096).String()+"\n")
 	s, err := server.New(cfg, server.NewLogger(io.Discard, "json", cfg.LogLevel), "v0.0.1")
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package auth
+package scram
 
 import (
 	"bytes"
@@ -8,40 +8,51 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// ScramMethod is the Authentication Method a client names in CONNECT.
-const ScramMethod = "SCRAM-SHA-256"
+// Method is the Authentication Method a client names in CONNECT.
+const Method = "SCRAM-SHA-256"
+
+// maxIterations bounds the cost of one exchange, so that a slip in a file does not
+// stop the broker for minutes.
+const maxIterations = 10_000_000
+
+// maxSaltBytes is the longest salt that ParseUser takes.
+const maxSaltBytes = 4096
 
 // ErrBadCredentials says that the peer does not know the password, or that the
 // user does not exist; which of the two is never told. Every other error of an
 // exchange says that a message is malformed.
 var ErrBadCredentials = errors.New("user name or password is wrong")
 
-// maxScramBytes is the longest message either side of an exchange reads.
-const maxScramBytes = 4096
+// ErrBadServer says that the server does not know the password, whatever it claims.
+var ErrBadServer = errors.New("signature of the server is wrong: it does not know the password")
 
-// ScramUser is what the server keeps of a password: enough to check it, not
+// maxBytes is the longest message either side of an exchange reads.
+const maxBytes = 4096
+
+// User is what the server keeps of a password: enough to check it, not
 // enough to log in elsewhere. It is a secret all the same, because it allows
 // guessing the password offline.
-type ScramUser struct {
+type User struct {
 	Salt       []byte
 	StoredKey  []byte // 32 bytes
 	ServerKey  []byte // 32 bytes
 	Iterations int
 }
 
-// DeriveScram returns what a server keeps of password. It panics when
+// Derive returns what a server keeps of password. It panics when
 // iterations are less than one or more than 10 million. RFC 7677 asks for at
 // least 4096 iterations and RFC 5802 for a salt that is random for each user.
 //
 // Passwords are taken as they are, without SASLprep, which changes nothing in
 // ASCII.
-func DeriveScram(password string, salt []byte, iterations int) ScramUser {
+func Derive(password string, salt []byte, iterations int) User {
 	if iterations < 1 || iterations > maxIterations {
-		panic(fmt.Sprintf("auth: SCRAM with %d iterations", iterations))
+		panic(fmt.Sprintf("scram: Derive with %d iterations", iterations))
 	}
 	k, err := deriveKeys(password, salt, iterations)
 	if err != nil {
@@ -50,63 +61,71 @@ func DeriveScram(password string, salt []byte, iterations int) ScramUser {
 	return k.user(salt, iterations)
 }
 
-// String returns u in PostgreSQL's form, which ParseScramUser reads:
+// String returns u in PostgreSQL's form, which ParseUser reads:
 // SCRAM-SHA-256$iterations:salt$stored:server.
-func (u ScramUser) String() string {
+func (u User) String() string {
 	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s$%d:%s$%s:%s", ScramMethod, u.Iterations, b64(u.Salt), b64(u.StoredKey), b64(u.ServerKey))
+	return fmt.Sprintf("%s$%d:%s$%s:%s", Method, u.Iterations, b64(u.Salt), b64(u.StoredKey), b64(u.ServerKey))
 }
 
-// ParseScramUser reads what ScramUser.String writes.
-func ParseScramUser(s string) (ScramUser, error) {
+// ParseUser reads what User.String writes.
+func ParseUser(s string) (User, error) {
 	method, rest, _ := strings.Cut(s, "$")
 	params, keys, ok := strings.Cut(rest, "$")
 	iterations, salt, okParams := strings.Cut(params, ":")
 	stored, server, okKeys := strings.Cut(keys, ":")
-	if method != ScramMethod || !ok || !okParams || !okKeys {
-		return ScramUser{}, errors.New("want SCRAM-SHA-256$iterations:salt$stored:server")
+	if method != Method || !ok || !okParams || !okKeys {
+		return User{}, errors.New("want SCRAM-SHA-256$iterations:salt$stored:server")
 	}
 	n, err := parseIterations(iterations)
 	if err != nil {
-		return ScramUser{}, err
+		return User{}, err
 	}
-	u := ScramUser{Iterations: n}
+	u := User{Iterations: n}
 	for _, part := range []struct {
 		name, text string
 		dst        *[]byte
 		least, max int // bytes
 	}{
-		{"salt", salt, &u.Salt, 1, maxLineBytes},
+		{"salt", salt, &u.Salt, 1, maxSaltBytes},
 		{"stored key", stored, &u.StoredKey, sha256.Size, sha256.Size},
 		{"server key", server, &u.ServerKey, sha256.Size, sha256.Size},
 	} {
 		b, err := base64.StdEncoding.Strict().DecodeString(part.text)
 		if err != nil {
-			return ScramUser{}, fmt.Errorf("%s is not base64", part.name)
+			return User{}, fmt.Errorf("%s is not base64", part.name)
 		}
 		if len(b) < part.least || len(b) > part.max {
-			return ScramUser{}, fmt.Errorf("%s has %d bytes; want at least %d", part.name, len(b), part.least)
+			return User{}, fmt.Errorf("%s has %d bytes; want at least %d", part.name, len(b), part.least)
 		}
 		*part.dst = b
 	}
 	return u, nil
 }
 
-// scramKeys are the keys of RFC 5802, section 3, that a password gives.
-type scramKeys struct{ client, stored, server []byte }
+func parseIterations(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxIterations {
+		return 0, fmt.Errorf("want from 1 to %d iterations", maxIterations)
+	}
+	return n, nil
+}
 
-func deriveKeys(password string, salt []byte, iterations int) (scramKeys, error) {
+// keys are the keys of RFC 5802, section 3, that a password gives.
+type keys struct{ client, stored, server []byte }
+
+func deriveKeys(password string, salt []byte, iterations int) (keys, error) {
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
-		return scramKeys{}, fmt.Errorf("derive SCRAM keys: %w", err) // FIPS 140 mode forbids the parameters
+		return keys{}, fmt.Errorf("derive SCRAM keys: %w", err) // FIPS 140 mode forbids the parameters
 	}
 	client := sign(salted, "Client Key")
 	stored := sha256.Sum256(client)
-	return scramKeys{client: client, stored: stored[:], server: sign(salted, "Server Key")}, nil
+	return keys{client: client, stored: stored[:], server: sign(salted, "Server Key")}, nil
 }
 
-func (k scramKeys) user(salt []byte, iterations int) ScramUser {
-	return ScramUser{Salt: bytes.Clone(salt), StoredKey: k.stored, ServerKey: k.server, Iterations: iterations}
+func (k keys) user(salt []byte, iterations int) User {
+	return User{Salt: bytes.Clone(salt), StoredKey: k.stored, ServerKey: k.server, Iterations: iterations}
 }
 
 // sign returns HMAC-SHA-256 of text.
@@ -128,8 +147,8 @@ func xor(a, b []byte) []byte {
 // message checks what both sides check of any message of an exchange.
 func message(in []byte) (string, error) {
 	switch {
-	case len(in) > maxScramBytes:
-		return "", fmt.Errorf("message has %d bytes; at most %d are read", len(in), maxScramBytes)
+	case len(in) > maxBytes:
+		return "", fmt.Errorf("message has %d bytes; at most %d are read", len(in), maxBytes)
 	case !utf8.Valid(in) || bytes.IndexByte(in, 0) >= 0:
 		return "", errors.New("message is not UTF-8 text")
 	}

@@ -1,4 +1,4 @@
-package auth
+package scram
 
 import (
 	"crypto/sha256"
@@ -13,39 +13,39 @@ import (
 // a hostile server cannot hold its clients for minutes.
 const maxClientIterations = 1_000_000
 
-// ScramClient is the client's side of one SCRAM-SHA-256 exchange.
-type ScramClient struct {
+// Client is the client's side of one SCRAM-SHA-256 exchange.
+type Client struct {
 	user, password, nonce string
 
-	state  scramState
+	state  state
 	bare   string // client-first without the gs2 header
 	auth   string // AuthMessage, once known
 	server []byte // ServerKey, once known
 }
 
-// NewScramClient starts an exchange. clientNonce is fresh, random, printable
+// NewClient starts an exchange. clientNonce is fresh, random, printable
 // ASCII without a comma.
-func NewScramClient(user, password, clientNonce string) *ScramClient {
-	return &ScramClient{user: user, password: password, nonce: clientNonce}
+func NewClient(user, password, clientNonce string) *Client {
+	return &Client{user: user, password: password, nonce: clientNonce}
 }
 
 // Step takes the server's message and returns the next of the client; the
 // first call takes nil. done is true when the server's last message, which
 // needs no answer, has proved that the server knows the user. After an error
 // the exchange is over.
-func (c *ScramClient) Step(in []byte) (out []byte, done bool, err error) {
+func (c *Client) Step(in []byte) (out []byte, done bool, err error) {
 	msg, err := message(in)
 	state := c.state
-	c.state = scramFailed
+	c.state = stateFailed
 	if err != nil {
 		return nil, false, err
 	}
 	switch state {
-	case scramFirst:
+	case stateFirst:
 		out, err = c.first(msg)
-	case scramFinal:
+	case stateFinal:
 		out, err = c.final(msg)
-	case scramVerify:
+	case stateVerify:
 		err = c.verify(msg)
 	default:
 		err = errors.New("exchange is over")
@@ -54,10 +54,10 @@ func (c *ScramClient) Step(in []byte) (out []byte, done bool, err error) {
 		return nil, false, err
 	}
 	c.state = state + 1
-	return out, c.state == scramDone, nil
+	return out, c.state == stateDone, nil
 }
 
-func (c *ScramClient) first(msg string) ([]byte, error) {
+func (c *Client) first(msg string) ([]byte, error) {
 	switch {
 	case msg != "":
 		return nil, errors.New("server speaks before the client")
@@ -71,7 +71,7 @@ func (c *ScramClient) first(msg string) ([]byte, error) {
 }
 
 // final answers server-first: nonce, salt, iterations.
-func (c *ScramClient) final(msg string) ([]byte, error) {
+func (c *Client) final(msg string) ([]byte, error) {
 	nonce, rest, err := attribute(msg, "r")
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (c *ScramClient) final(msg string) ([]byte, error) {
 }
 
 // verify checks server-final: the server's signature, or an error.
-func (c *ScramClient) verify(msg string) error {
+func (c *Client) verify(msg string) error {
 	if reason, _, err := attribute(msg, "e"); err == nil {
 		return fmt.Errorf("server refuses: %q", reason)
 	}
@@ -120,7 +120,7 @@ func (c *ScramClient) verify(msg string) error {
 		return errors.New("signature is not 32 bytes of base64")
 	}
 	if subtle.ConstantTimeCompare(signature, sign(c.server, c.auth)) != 1 {
-		return ErrBadCredentials
+		return ErrBadServer
 	}
 	return nil
 }

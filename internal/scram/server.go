@@ -1,4 +1,4 @@
-package auth
+package scram
 
 import (
 	"bytes"
@@ -17,32 +17,32 @@ const (
 	decoySaltBytes  = 16
 )
 
-// ScramServer is the server's side of one SCRAM-SHA-256 exchange.
-type ScramServer struct {
-	lookup func(user string) (ScramUser, bool)
+// Server is the server's side of one SCRAM-SHA-256 exchange.
+type Server struct {
+	lookup func(user string) (User, bool)
 	nonce  string // the server's own, then the client's and the server's
 	secret []byte
-	state  scramState
+	state  state
 
-	name  string    // as the client says
-	user  ScramUser // of name, or a decoy
-	known bool      // whether user is not a decoy
-	gs2   string    // header of the first message
-	auth  string    // AuthMessage so far
+	name  string // as the client says
+	user  User   // of name, or a decoy
+	known bool   // whether user is not a decoy
+	gs2   string // header of the first message
+	auth  string // AuthMessage so far
 }
 
-// scramState says which message is due.
-type scramState uint8
+// state says which message is due.
+type state uint8
 
 const (
-	scramFirst  scramState = iota
-	scramFinal             // server: client-final; client: server-first
-	scramVerify            // client only: server-final
-	scramDone
-	scramFailed
+	stateFirst  state = iota
+	stateFinal        // server: client-final; client: server-first
+	stateVerify       // client only: server-final
+	stateDone
+	stateFailed
 )
 
-// NewScramServer starts an exchange. serverNonce is fresh, random, printable
+// NewServer starts an exchange. serverNonce is fresh, random, printable
 // ASCII without a comma, at least 18 characters of it.
 //
 // A user whom lookup does not know is answered with a salt derived from secret,
@@ -50,30 +50,30 @@ const (
 // random and lives as long as the process. lookup may return Iterations and
 // Salt together with false: the decoy then has as many iterations and a salt of
 // that length.
-func NewScramServer(lookup func(user string) (ScramUser, bool), serverNonce string, secret []byte) *ScramServer {
-	return &ScramServer{lookup: lookup, nonce: serverNonce, secret: secret}
+func NewServer(lookup func(user string) (User, bool), serverNonce string, secret []byte) *Server {
+	return &Server{lookup: lookup, nonce: serverNonce, secret: secret}
 }
 
 // Step takes the client's next message and returns the answer to it. done is
 // true with the second answer, which proves to the client that the server
 // knows the user too. After an error the exchange is over; the error is
 // ErrBadCredentials or says what is malformed.
-func (s *ScramServer) Step(in []byte) (out []byte, done bool, err error) {
+func (s *Server) Step(in []byte) (out []byte, done bool, err error) {
 	msg, err := message(in)
 	state := s.state
-	s.state = scramFailed
+	s.state = stateFailed
 	if err != nil {
 		return nil, false, err
 	}
 	switch state {
-	case scramFirst:
+	case stateFirst:
 		if out, err = s.first(msg); err == nil {
-			s.state = scramFinal
+			s.state = stateFinal
 		}
 		return out, false, err
-	case scramFinal:
+	case stateFinal:
 		if out, err = s.final(msg); err == nil {
-			s.state = scramDone
+			s.state = stateDone
 		}
 		return out, err == nil, err
 	}
@@ -81,15 +81,15 @@ func (s *ScramServer) Step(in []byte) (out []byte, done bool, err error) {
 }
 
 // User returns the name of the user once Step has reported done, "" before.
-func (s *ScramServer) User() string {
-	if s.state != scramDone {
+func (s *Server) User() string {
+	if s.state != stateDone {
 		return ""
 	}
 	return s.name
 }
 
 // first reads client-first: gs2 header, user name, nonce.
-func (s *ScramServer) first(msg string) ([]byte, error) {
+func (s *Server) first(msg string) ([]byte, error) {
 	gs2, authzid, bare, err := splitGS2(msg)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (s *ScramServer) first(msg string) ([]byte, error) {
 }
 
 // final reads client-final: channel binding, nonce, proof.
-func (s *ScramServer) final(msg string) ([]byte, error) {
+func (s *Server) final(msg string) ([]byte, error) {
 	cut := strings.LastIndex(msg, ",p=")
 	if cut < 0 {
 		return nil, errors.New("message has no proof")
@@ -207,8 +207,8 @@ func unescapeName(s string) (string, error) {
 
 // decoyUser stands in for a user who does not exist. like gives the number of
 // iterations and the length of the salt, if not zero.
-func decoyUser(name string, secret []byte, like ScramUser) ScramUser {
-	u := ScramUser{Iterations: like.Iterations, Salt: sign(secret, "salt\x00"+name)}
+func decoyUser(name string, secret []byte, like User) User {
+	u := User{Iterations: like.Iterations, Salt: sign(secret, "salt\x00"+name)}
 	if u.Iterations == 0 {
 		u.Iterations = decoyIterations
 	}

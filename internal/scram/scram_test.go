@@ -1,15 +1,14 @@
-package auth_test
+package scram_test
 
 import (
 	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/wirebird/wirebird/internal/auth"
+	"github.com/wirebird/wirebird/internal/scram"
 )
 
 // The exchange of RFC 7677, section 3.
@@ -29,24 +28,24 @@ var rfcMessages = []string{
 	"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
 }
 
-func rfcLookup(user string) (auth.ScramUser, bool) {
+func rfcLookup(user string) (scram.User, bool) {
 	if user != rfcUser {
-		return auth.ScramUser{}, false
+		return scram.User{}, false
 	}
 	salt, err := base64.StdEncoding.DecodeString(rfcSalt)
 	if err != nil {
 		panic(err)
 	}
-	return auth.DeriveScram(rfcPassword, salt, rfcIterations), true
+	return scram.Derive(rfcPassword, salt, rfcIterations), true
 }
 
-func rfcServer() *auth.ScramServer {
-	return auth.NewScramServer(rfcLookup, rfcServerNonce, []byte("secret"))
+func rfcServer() *scram.Server {
+	return scram.NewServer(rfcLookup, rfcServerNonce, []byte("secret"))
 }
 
 func TestScramFollowsRFC7677(t *testing.T) {
 	server := rfcServer()
-	client := auth.NewScramClient(rfcUser, rfcPassword, rfcClientNonce)
+	client := scram.NewClient(rfcUser, rfcPassword, rfcClientNonce)
 	var msg []byte
 	for i, want := range rfcMessages {
 		step, who := client.Step, "client"
@@ -76,7 +75,7 @@ func TestScramFollowsRFC7677(t *testing.T) {
 }
 
 // run lets client and server talk until one of them ends or fails.
-func run(client *auth.ScramClient, server *auth.ScramServer) (clientErr, serverErr error) {
+func run(client *scram.Client, server *scram.Server) (clientErr, serverErr error) {
 	var msg []byte
 	for {
 		out, done, err := client.Step(msg)
@@ -91,12 +90,12 @@ func run(client *auth.ScramClient, server *auth.ScramServer) (clientErr, serverE
 
 func TestScramAdmitsWhoKnowsThePassword(t *testing.T) {
 	users := map[string]string{"user": "pencil", "a=b,c": "=,=", "Jürgen": "Schlüssel", "empty": ""}
-	lookup := func(user string) (auth.ScramUser, bool) {
+	lookup := func(user string) (scram.User, bool) {
 		password, ok := users[user]
 		if !ok {
-			return auth.ScramUser{Iterations: 7, Salt: make([]byte, 5)}, false
+			return scram.User{Iterations: 7, Salt: make([]byte, 5)}, false
 		}
-		return auth.DeriveScram(password, []byte("salt!"), 7), true
+		return scram.Derive(password, []byte("salt!"), 7), true
 	}
 	for name, tt := range map[string]struct {
 		user, password string
@@ -106,13 +105,13 @@ func TestScramAdmitsWhoKnowsThePassword(t *testing.T) {
 		"escaped name":     {"a=b,c", "=,=", nil},
 		"not ASCII":        {"Jürgen", "Schlüssel", nil},
 		"empty password":   {"empty", "", nil},
-		"wrong password":   {"user", "Pencil", auth.ErrBadCredentials},
-		"unknown user":     {"nobody", "pencil", auth.ErrBadCredentials},
-		"another's secret": {"empty", "pencil", auth.ErrBadCredentials},
+		"wrong password":   {"user", "Pencil", scram.ErrBadCredentials},
+		"unknown user":     {"nobody", "pencil", scram.ErrBadCredentials},
+		"another's secret": {"empty", "pencil", scram.ErrBadCredentials},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := auth.NewScramServer(lookup, "server", []byte("secret"))
-			clientErr, serverErr := run(auth.NewScramClient(tt.user, tt.password, "client"), server)
+			server := scram.NewServer(lookup, "server", []byte("secret"))
+			clientErr, serverErr := run(scram.NewClient(tt.user, tt.password, "client"), server)
 			if clientErr != nil || !errors.Is(serverErr, tt.want) {
 				t.Errorf("client %v, server %v; want %v", clientErr, serverErr, tt.want)
 			}
@@ -128,28 +127,28 @@ func TestScramAdmitsWhoKnowsThePassword(t *testing.T) {
 }
 
 func TestScramDoesNotTellWhoExists(t *testing.T) {
-	ask := func(user, secret string, like auth.ScramUser) string {
-		lookup := func(string) (auth.ScramUser, bool) { return like, false }
-		out, _, err := auth.NewScramServer(lookup, "server", []byte(secret)).Step([]byte("n,,n=" + user + ",r=client"))
+	ask := func(user, secret string, like scram.User) string {
+		lookup := func(string) (scram.User, bool) { return like, false }
+		out, _, err := scram.NewServer(lookup, "server", []byte(secret)).Step([]byte("n,,n=" + user + ",r=client"))
 		if err != nil {
 			t.Fatalf("first message of an unknown user: %v", err)
 		}
 		return string(out)
 	}
-	first := ask("nobody", "secret", auth.ScramUser{})
-	if again := ask("nobody", "secret", auth.ScramUser{}); again != first {
+	first := ask("nobody", "secret", scram.User{})
+	if again := ask("nobody", "secret", scram.User{}); again != first {
 		t.Errorf("the same unknown user has two salts: %s, %s", first, again)
 	}
-	if other := ask("noone", "secret", auth.ScramUser{}); other == first {
+	if other := ask("noone", "secret", scram.User{}); other == first {
 		t.Error("two unknown users have the same salt")
 	}
-	if other := ask("nobody", "another", auth.ScramUser{}); other == first {
+	if other := ask("nobody", "another", scram.User{}); other == first {
 		t.Error("the salt of an unknown user does not depend on the secret")
 	}
 	if !strings.HasSuffix(first, ",i=4096") {
 		t.Errorf("%s; want 4096 iterations", first)
 	}
-	like := ask("nobody", "secret", auth.ScramUser{Iterations: 10000, Salt: make([]byte, 40)})
+	like := ask("nobody", "secret", scram.User{Iterations: 10000, Salt: make([]byte, 40)})
 	_, text, _ := strings.Cut(like, ",s=")
 	text, iterations, _ := strings.Cut(text, ",i=")
 	if salt, err := base64.StdEncoding.DecodeString(text); err != nil || len(salt) != 40 || iterations != "10000" {
@@ -179,7 +178,7 @@ func TestScramServerRefuses(t *testing.T) {
 		"other nonce":           {rfcMessages[0], strings.Replace(valid, "%hv", "%hw", 1), "nonce differs from the first message"},
 		"short proof":           {rfcMessages[0], "c=biws,r=" + nonce + ",p=YQ==", "proof is not 32 bytes of base64"},
 		"odd proof":             {rfcMessages[0], "c=biws,r=" + nonce + ",p=!", "proof is not 32 bytes of base64"},
-		"other proof":           {rfcMessages[0], strings.Replace(valid, "dHzb", "dHzc", 1), auth.ErrBadCredentials.Error()},
+		"other proof":           {rfcMessages[0], strings.Replace(valid, "dHzb", "dHzc", 1), scram.ErrBadCredentials.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := rfcServer()
@@ -222,10 +221,10 @@ func TestScramClientRefuses(t *testing.T) {
 		"error":            {rfcMessages[1], "e=invalid-proof", `server refuses: "invalid-proof"`},
 		"no signature":     {rfcMessages[1], "x", "message has no attribute v= where it is due"},
 		"short signature":  {rfcMessages[1], "v=YQ==", "signature is not 32 bytes of base64"},
-		"forged signature": {rfcMessages[1], "v=" + strings.Repeat("A", 43) + "=", auth.ErrBadCredentials.Error()},
+		"forged signature": {rfcMessages[1], "v=" + strings.Repeat("A", 43) + "=", scram.ErrBadServer.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := auth.NewScramClient(rfcUser, rfcPassword, rfcClientNonce)
+			client := scram.NewClient(rfcUser, rfcPassword, rfcClientNonce)
 			if _, _, err := client.Step(nil); err != nil {
 				t.Fatal(err)
 			}
@@ -238,55 +237,18 @@ func TestScramClientRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := auth.NewScramClient("u", "p", "a,b").Step(nil); err == nil {
+	if _, _, err := scram.NewClient("u", "p", "a,b").Step(nil); err == nil {
 		t.Error("a nonce with a comma is taken")
 	}
-	if _, _, err := auth.NewScramClient("", "p", "n").Step(nil); err == nil {
+	if _, _, err := scram.NewClient("", "p", "n").Step(nil); err == nil {
 		t.Error("an empty user name is taken")
 	}
-	if _, _, err := auth.NewScramClient("u", "p", "n").Step([]byte("x")); err == nil {
+	if _, _, err := scram.NewClient("u", "p", "n").Step([]byte("x")); err == nil {
 		t.Error("a server that speaks first is answered")
 	}
 }
 
-func TestScramFileIsLookedUp(t *testing.T) {
-	alice := auth.DeriveScram("a", []byte("0123456789abcdef"), 4096)
-	bob := auth.DeriveScram("b", []byte("0123456789abcdeg"), 4096)
-	eve := auth.DeriveScram("e", []byte("salt"), 5000)
-	path := writeFile(t, fmt.Sprintf("# people\nalice:%v\nbob:%v\neve:%v\n", alice, bob, eve))
-	users, err := auth.LoadScram(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, ok := users.Lookup("bob"); !ok || got.String() != bob.String() || users.Len() != 3 {
-		t.Errorf("Lookup(bob) = %v, %v of %d; want %v of 3", got, ok, users.Len(), bob)
-	}
-	if got, ok := users.Lookup("nobody"); ok || got.Iterations != 4096 || len(got.Salt) != 16 || got.StoredKey != nil {
-		t.Errorf("Lookup(nobody) = %+v, %v; want only what most users have", got, ok)
-	}
-	if err := os.WriteFile(path, []byte("bob:plain"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := path + `:1: verifier of user "bob": want SCRAM-SHA-256$iterations:salt$stored:server`
-	if err := users.Reload(); err == nil || err.Error() != want {
-		t.Errorf("Reload: %v; want %s", err, want)
-	}
-	if users.Len() != 3 {
-		t.Errorf("%d users after a failed Reload; want the old 3", users.Len())
-	}
-}
-
-func TestEmptyScramFileIsLegal(t *testing.T) {
-	users, err := auth.LoadScram(writeFile(t, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := users.Lookup("nobody"); ok || users.Len() != 0 {
-		t.Error("an empty file has users")
-	}
-}
-
-func TestParseScramUserRefuses(t *testing.T) {
+func TestParseUserRefuses(t *testing.T) {
 	key := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	for name, tt := range map[string]struct{ in, want string }{
 		"other method":    {"SCRAM-SHA-1$1:YQ==$" + key + ":" + key, "want SCRAM-SHA-256$iterations:salt$stored:server"},
@@ -298,22 +260,22 @@ func TestParseScramUserRefuses(t *testing.T) {
 		"server key":      {"SCRAM-SHA-256$1:YQ==$" + key + ":" + key[1:], "server key is not base64"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := auth.ParseScramUser(tt.in); err == nil || err.Error() != tt.want {
+			if _, err := scram.ParseUser(tt.in); err == nil || err.Error() != tt.want {
 				t.Errorf("error %v; want %s", err, tt.want)
 			}
 		})
 	}
 }
 
-func FuzzParseScramUser(f *testing.F) {
-	f.Add(auth.DeriveScram("p", []byte("salt"), 1).String())
+func FuzzParseUser(f *testing.F) {
+	f.Add(scram.Derive("p", []byte("salt"), 1).String())
 	f.Add("SCRAM-SHA-256$4096:$:")
 	f.Fuzz(func(t *testing.T, in string) {
-		u, err := auth.ParseScramUser(in)
+		u, err := scram.ParseUser(in)
 		if err != nil {
 			return
 		}
-		again, err := auth.ParseScramUser(u.String())
+		again, err := scram.ParseUser(u.String())
 		if err != nil || again.String() != u.String() || again.Iterations != u.Iterations || !bytes.Equal(again.Salt, u.Salt) {
 			t.Errorf("%q reads as %+v, which writes %v and reads as %+v, %v", in, u, u, again, err)
 		}
@@ -321,12 +283,12 @@ func FuzzParseScramUser(f *testing.F) {
 }
 
 // Without the password no sequence of messages ends well.
-func FuzzScramServer(f *testing.F) {
+func FuzzServer(f *testing.F) {
 	f.Add([]byte(rfcMessages[0]), []byte(rfcMessages[2]))
 	f.Add([]byte("y,a=user,n=user,r=x"), []byte("c=eSws,r=xy,p="))
-	user := auth.DeriveScram("a password that nobody guesses", []byte("salt"), 1)
+	user := scram.Derive("a password that nobody guesses", []byte("salt"), 1)
 	f.Fuzz(func(t *testing.T, first, final []byte) {
-		server := auth.NewScramServer(func(name string) (auth.ScramUser, bool) { return user, name == "user" }, "nonce", []byte("secret"))
+		server := scram.NewServer(func(name string) (scram.User, bool) { return user, name == "user" }, "nonce", []byte("secret"))
 		out, done, err := server.Step(first)
 		if done || (err == nil) != (len(out) > 0) {
 			t.Fatalf("Step(%q) = %q, %v, %v", first, out, done, err)
@@ -338,14 +300,14 @@ func FuzzScramServer(f *testing.F) {
 }
 
 // A client believes no server that does not know the user.
-func FuzzScramClient(f *testing.F) {
+func FuzzClient(f *testing.F) {
 	f.Add([]byte("r=noncex,s=YQ==,i=1"), []byte("v="+strings.Repeat("A", 43)+"="))
 	f.Add([]byte("r=noncex,s=YQ==,i=1"), []byte("e=other-error"))
 	f.Fuzz(func(t *testing.T, first, final []byte) {
 		if _, after, _ := bytes.Cut(first, []byte(",i=")); len(after) > 3 {
 			t.Skip("takes long, as it asks to")
 		}
-		client := auth.NewScramClient("user", "a password that nobody guesses", "nonce")
+		client := scram.NewClient("user", "a password that nobody guesses", "nonce")
 		if _, _, err := client.Step(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -359,13 +321,13 @@ func FuzzScramClient(f *testing.F) {
 	})
 }
 
-func BenchmarkScramServer(b *testing.B) {
+func BenchmarkServer(b *testing.B) {
 	user, _ := rfcLookup(rfcUser)
-	lookup := func(string) (auth.ScramUser, bool) { return user, true }
+	lookup := func(string) (scram.User, bool) { return user, true }
 	first, final := []byte(rfcMessages[0]), []byte(rfcMessages[2])
 	b.ReportAllocs()
 	for b.Loop() {
-		server := auth.NewScramServer(lookup, rfcServerNonce, nil)
+		server := scram.NewServer(lookup, rfcServerNonce, nil)
 		if _, _, err := server.Step(first); err != nil {
 			b.Fatal(err)
 		}
@@ -375,11 +337,11 @@ func BenchmarkScramServer(b *testing.B) {
 	}
 }
 
-func ExampleScramServer() {
-	users := map[string]auth.ScramUser{"alice": auth.DeriveScram("secret", []byte("salt of alice"), 4096)}
-	lookup := func(user string) (auth.ScramUser, bool) { u, ok := users[user]; return u, ok }
-	server := auth.NewScramServer(lookup, "server-nonce", []byte("random"))
-	client := auth.NewScramClient("alice", "secret", "client-nonce")
+func ExampleServer() {
+	users := map[string]scram.User{"alice": scram.Derive("secret", []byte("salt of alice"), 4096)}
+	lookup := func(user string) (scram.User, bool) { u, ok := users[user]; return u, ok }
+	server := scram.NewServer(lookup, "server-nonce", []byte("random"))
+	client := scram.NewClient("alice", "secret", "client-nonce")
 	for msg, done := []byte(nil), false; !done; {
 		var err error
 		if msg, done, err = client.Step(msg); err != nil || done {
