@@ -9,27 +9,18 @@ import (
 )
 
 // Reauthenticate runs the exchange of Options.Auth again on the connection
-// there is (§4.12.1). One runs at a time.
+// there is (§4.12.1). One runs at a time. A refusal of the server ends the
+// connection, too, and the client makes another as Options.Reconnect says.
 func (c *Client) Reauthenticate(ctx context.Context) error {
 	a := c.opts.Auth
 	if a == nil {
 		return errors.New("reauthenticate: Options.Auth is not set")
 	}
-	start := &packet.Auth{Code: packet.ReAuthenticate}
-	describeAuth(start, a.Method(), a.Start())
-	c.mu.Lock()
-	cn := c.conn
-	if cn == nil || c.reauth != nil {
-		c.mu.Unlock()
-		if cn == nil {
-			return fmt.Errorf("reauthenticate: %w", ErrNotConnected)
-		}
-		return errors.New("reauthenticate: another exchange is under way")
-	}
 	t := new(Token)
-	c.reauth = t
-	cn.out.packet(start)
-	c.mu.Unlock()
+	cn, err := c.startReauth(a, t)
+	if err != nil {
+		return fmt.Errorf("reauthenticate: %w", err)
+	}
 	cn.kick()
 	counted := c.lanes.wait()
 	defer c.lanes.waited(counted)
@@ -37,6 +28,31 @@ func (c *Client) Reauthenticate(ctx context.Context) error {
 		return fmt.Errorf("reauthenticate: %w", err)
 	}
 	return nil
+}
+
+// startReauth sends the first AUTH of an exchange that completes t. The lock of the
+// Authenticator keeps a connection that begins meanwhile from using it before.
+func (c *Client) startReauth(a Authenticator, t *Token) (*conn, error) {
+	c.authLock.Lock()
+	defer c.authLock.Unlock()
+	c.mu.Lock()
+	cn, busy := c.conn, c.reauth != nil
+	if cn != nil && !busy {
+		c.reauth = t
+	}
+	c.mu.Unlock()
+	switch {
+	case cn == nil:
+		return nil, ErrNotConnected
+	case busy:
+		return nil, errors.New("another exchange is under way")
+	}
+	start := &packet.Auth{Code: packet.ReAuthenticate}
+	describeAuth(start, a.Method(), a.Start())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cn.out.packet(start) // goes nowhere if the connection is gone, which completes t
+	return cn, nil
 }
 
 // receiveAuth is the server's part of Reauthenticate. The Authenticator is
@@ -74,7 +90,9 @@ func (c *Client) answerAuth(p *packet.Auth) (*packet.Auth, error) {
 	if a == nil || p.Code != packet.ContinueAuthentication || string(p.Properties.AuthMethod) != a.Method() {
 		return nil, &packet.Error{Code: packet.ProtocolError, Rule: "MQTT-4.12.0-6", Err: fmt.Errorf("unexpected %v", p)}
 	}
+	c.authLock.Lock()
 	out, err := a.Step(p.Properties.AuthData)
+	c.authLock.Unlock()
 	if err != nil {
 		return nil, &packet.Error{Code: packet.NotAuthorized, Err: err}
 	}
@@ -95,6 +113,8 @@ func describeAuth(p *packet.Auth, method string, data []byte) {
 // finishAuth takes the data that came with the server's success.
 func (c *Client) finishAuth(p *packet.Properties) error {
 	a := c.opts.Auth
+	c.authLock.Lock()
+	defer c.authLock.Unlock()
 	var err error
 	if p.Has(packet.PropAuthData) {
 		_, err = a.Step(p.AuthData)

@@ -39,6 +39,8 @@ type Client struct {
 	counts  counts
 	pool    sync.Pool // of *outbound, for Publish
 
+	authLock sync.Mutex // for Options.Auth; taken before mu
+
 	mu       sync.Mutex
 	flow     *flow
 	idle     output // of the flow while there is no connection

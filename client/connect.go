@@ -166,6 +166,10 @@ func (c *Client) connectPacket(ctx context.Context, v packet.Version) (*packet.C
 		clientID = "wirebird-" + rand.Text()[:14] // 3.1 allows 23 characters
 	}
 	c.mu.Unlock()
+	if o.Auth != nil {
+		c.authLock.Lock()
+		defer c.authLock.Unlock()
+	}
 	return o.connectPacket(v, clientID, reconnect), nil
 }
 

@@ -106,7 +106,8 @@ type Options struct {
 	NoProblemInfo bool
 	// UserProperties go with CONNECT.
 	UserProperties []User
-	// Auth makes the connection use enhanced authentication. MQTT 5.0 only.
+	// Auth makes the connection use enhanced authentication, such as SCRAM. MQTT
+	// 5.0 only.
 	Auth Authenticator
 	// MaxInflight limits the QoS 1 and QoS 2 messages that are sent and not yet
 	// acknowledged, below what the server allows. 0 means as the server allows.
@@ -174,15 +175,17 @@ type ReconnectOptions struct {
 	Off bool          // the first lost connection ends the client
 }
 
-// Authenticator takes part in enhanced authentication (§4.12). It is used by
-// one connection attempt at a time.
+// Authenticator takes part in enhanced authentication (§4.12). SCRAM makes one.
+// Its methods are called one at a time. If it has a method Finish() error as well,
+// that is called when the server reports success and says whether to believe it.
 type Authenticator interface {
 	// Method is the Authentication Method.
 	Method() string
 	// Start begins an exchange and returns the first Authentication Data.
 	Start() []byte
 	// Step answers the server's Authentication Data. It is also called with
-	// the data of a CONNACK, if there is any; its answer is not sent then.
+	// the data that comes with the server's success, if there is any; its answer
+	// is not sent then. An error ends the connection with 0x87, Not authorized.
 	Step(in []byte) (out []byte, err error)
 }
 
@@ -237,6 +240,8 @@ func (o *Options) check() error {
 		return errors.New("options: Password needs a Username in MQTT 3.x")
 	case o.Version != packet.V5 && o.Auth != nil:
 		return errors.New("options: Auth needs Version 5.0")
+	case o.Auth != nil && o.Auth.Method() == "":
+		return errors.New("options: Auth has no Method")
 	case o.MaxInflight < 0 || o.MaxQueued < 0 || o.QueueSize < 0:
 		return errors.New("options: MaxInflight, MaxQueued and QueueSize cannot be less than 0")
 	case o.Reconnect.Min < 0 || o.Reconnect.Max < o.Reconnect.Min:
@@ -251,6 +256,11 @@ func (o *Options) check() error {
 		}
 		if len(o.Will.Payload) > packet.MaxString {
 			return fmt.Errorf("options: Will: payload of %d bytes is over %d", len(o.Will.Payload), packet.MaxString)
+		}
+	}
+	if a, ok := o.Auth.(interface{ check() error }); ok {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("options: Auth: %w", err)
 		}
 	}
 	for i := range o.Handlers {
