@@ -21,7 +21,7 @@ var floors = map[string]int{
 	"internal/auth":    2, "client": 2, "internal/load": 2,
 	"broker": 3, "internal/bench": 3, "internal/conform": 3, "internal/mosquitto": 3,
 	"internal/record": 3, "internal/simulate": 3, "internal/probe": 3,
-	"internal/metrics":   4,
+	"internal/metrics": 4, "client/clienttest": 4,
 	"internal/config":    5,
 	"internal/server":    6,
 	"internal/cli":       7,
