@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -245,4 +246,37 @@ func TestTraceContextForm(t *testing.T) {
 	if orphan := (client.TraceContext{}).Child(); !orphan.Valid() {
 		t.Errorf("a new trace is %q", orphan.Parent)
 	}
+}
+
+func TestTheTraceContextOptionComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ours, theirs = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+		type key struct{}
+		c, _, p, _ := connect(t, client.Options{TraceContext: func(ctx context.Context) client.TraceContext {
+			s, _ := ctx.Value(key{}).(string)
+			return client.TraceContext{Parent: s}
+		}}, &packet.Connack{})
+		traced := client.ContextWithTrace(t.Context(), client.TraceContext{Parent: theirs})
+		for name, tt := range map[string]struct {
+			ctx  context.Context
+			user []client.User
+			want string
+		}{
+			"its own":          {context.WithValue(traced, key{}, ours), nil, "[{traceparent " + ours + "}]"},
+			"none":             {traced, nil, "[]"},
+			"one in a message": {context.WithValue(traced, key{}, ours), []client.User{{Key: "traceparent", Value: theirs}}, "[{traceparent " + theirs + "}]"},
+		} {
+			m := client.Message{Topic: "a", Properties: client.Properties{User: tt.user}}
+			if _, err := c.PublishAsync(tt.ctx, m); err != nil {
+				t.Fatal(err)
+			}
+			var got []client.User
+			for _, u := range expect[*packet.Publish](p).Properties.User {
+				got = append(got, client.User{Key: string(u.Key), Value: string(u.Value)})
+			}
+			if fmt.Sprint(got) != tt.want {
+				t.Errorf("%s: sent %v, want %s", name, got, tt.want)
+			}
+		}
+	})
 }
