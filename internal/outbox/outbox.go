@@ -32,6 +32,20 @@ type Options struct {
 	MaxEntries  int   // 0 is no limit
 	MaxBytes    int64 // of the data of all entries; 0 is no limit
 	SegmentSize int64 // bytes after which a new file begins; 0 means 4 MiB
+	// Create makes a file that must not exist. nil means one of the system; tests have
+	// files that fail.
+	Create func(path string) (File, error)
+}
+
+// File is a file that is written from its beginning to its end.
+type File interface {
+	Write([]byte) (int, error)
+	Sync() error
+	Close() error
+}
+
+func create(path string) (File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
 const defaultSegmentSize = 4 << 20
@@ -75,7 +89,7 @@ type Outbox struct {
 	err     error // of the disk; final
 
 	segments []segment // the last is being written; owned by the writer once it runs
-	file     *os.File
+	file     File
 	size     int64
 	done     chan struct{}
 }
@@ -91,6 +105,9 @@ type segment struct {
 func Open(dir string, o Options) (*Outbox, Recovered, error) {
 	if o.SegmentSize <= 0 {
 		o.SegmentSize = defaultSegmentSize
+	}
+	if o.Create == nil {
+		o.Create = create
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, Recovered{}, fmt.Errorf("outbox: %w", err)
@@ -227,7 +244,10 @@ func (b *Outbox) write() {
 			return
 		}
 		if b.size >= b.opts.SegmentSize {
-			b.rotateLocked()
+			if b.rotateLocked(); b.err != nil {
+				b.mu.Unlock()
+				continue // to the end; a later sync could not vouch for what this one lost
+			}
 		}
 		out, upTo := b.pending, b.next-1
 		sync := b.want > b.durable || b.closed
@@ -289,22 +309,22 @@ func (b *Outbox) rotate() error {
 		first = b.first
 	}
 	path := filepath.Join(b.dir, segmentName(first, len(b.segments)))
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := b.opts.Create(path)
 	for n := len(b.segments) + 1; errors.Is(err, os.ErrExist); n++ {
 		path = filepath.Join(b.dir, segmentName(first, n))
-		f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		f, err = b.opts.Create(path)
 	}
-	if err == nil {
-		_, err = f.WriteString(magic)
+	if err != nil {
+		return err
 	}
-	if err == nil {
+	if _, err = f.Write([]byte(magic)); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
 		err = syncDir(b.dir)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, f.Close())
 	}
 	b.file, b.size = f, int64(len(magic))
 	b.segments = append(b.segments, segment{path: path, first: first})
