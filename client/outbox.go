@@ -28,6 +28,9 @@ var (
 // order, by the next Client with the same directory. Such a message may arrive
 // twice if the process died between the server's acknowledgement and its record
 // on disk, at QoS 2 as well.
+//
+// A failing disk ends the outbox: the call that meets it and all later ones at QoS 1
+// and QoS 2 return its error. What was accepted before is still sent.
 type OutboxOptions struct {
 	// Dir is the directory, made if need be. One Client uses it at a time.
 	Dir string
@@ -39,6 +42,8 @@ type OutboxOptions struct {
 	// MaxAge is how long a message may wait to be sent. It is looked at when a
 	// connection begins. 0 means forever.
 	MaxAge time.Duration
+
+	create func(path string) (outbox.File, error) // of tests; nil is the system's
 }
 
 const (
@@ -65,6 +70,7 @@ func (c *Client) openOutbox() error {
 	box, found, err := outbox.Open(o.Dir, outbox.Options{
 		MaxEntries: o.MaxMessages,
 		MaxBytes:   cmp.Or(o.MaxBytes, defaultOutboxBytes),
+		Create:     o.create,
 	})
 	if err != nil {
 		return err
@@ -131,6 +137,10 @@ func (c *Client) acceptStored(ctx context.Context, o *outbound) error {
 		cn.kick()
 	}
 	if err := c.outbox.Sync(seq); err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		o.seq = 0 // nobody keeps it, so that it can be withdrawn
+		c.flow.withdraw(o, err)
 		return wrapPublish(o.topic, fmt.Errorf("not durable: %w", err))
 	}
 	return nil

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/wirebird/wirebird/client"
+	"github.com/wirebird/wirebird/client/clienttest"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -139,5 +141,55 @@ func TestMessagesOfTheOutboxGetTooOld(t *testing.T) {
 	p.send(&packet.Puback{ID: m.ID})
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAFailingDiskIsTold(t *testing.T) {
+	full := errors.New("no space left on device")
+	for _, connected := range []bool{true, false} {
+		t.Run(fmt.Sprintf("connected %v", connected), func(t *testing.T) {
+			var broken atomic.Bool
+			b := clienttest.NewBroker(t)
+			box := client.OutboxOptions{Dir: t.TempDir()}
+			box.FailWith(func() error {
+				if broken.Load() {
+					return full
+				}
+				return nil
+			})
+			if !connected {
+				b.Stop()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c := start(t, client.Options{ClientID: "c", Dial: b.Dial, Outbox: &box, Reconnect: client.ReconnectOptions{Min: time.Millisecond, Max: time.Millisecond}})
+			defer c.Close()
+			before, err := c.PublishAsync(ctx, client.Message{Topic: "before", QoS: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken.Store(true)
+			for range 3 {
+				if _, err := c.PublishAsync(ctx, client.Message{Topic: "after", QoS: 1}); !errors.Is(err, full) {
+					t.Errorf("PublishAsync: %v, want the disk's error", err)
+				}
+				if err := c.Publish(ctx, client.Message{Topic: "after", QoS: 2}); !errors.Is(err, full) {
+					t.Errorf("Publish: %v, want the disk's error", err)
+				}
+			}
+			b.Restart()
+			if err := before.Wait(ctx); err != nil {
+				t.Errorf("the message that was durable before: %v", err)
+			}
+			if err := c.AwaitConnection(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Publish(ctx, client.Message{Topic: "QoS 0"}); err != nil {
+				t.Errorf("QoS 0 needs no disk: %v", err)
+			}
+			if s := c.Stats(); !connected && s.Queued != 0 {
+				t.Errorf("%d messages are still queued", s.Queued)
+			}
+		})
 	}
 }
