@@ -9,13 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/wirebird/wirebird/internal/config"
 	"github.com/wirebird/wirebird/internal/server"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait; a passing test never waits for it.
 const patience = 20 * time.Second
