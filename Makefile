@@ -7,7 +7,7 @@ BENCH  ?= .
 
 PORTABLE := -tags wirebird_goroutine
 
-.PHONY: help build run test test-deps check cross test-goroutine fuzz bench microbench sim crash conform
+.PHONY: help build run test test-deps check cross test-goroutine fuzz bench microbench bench-client sim crash conform
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ check: ## gofmt and go vet, for both drivers
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt these files:"; echo "$$files"; exit 1; fi
 	go vet ./...
 	go vet $(PORTABLE) ./...
+	cd test/peers && go vet ./...
 
 cross: ## build for the other systems
 	CGO_ENABLED=0 GOOS=darwin go build ./...
@@ -42,6 +43,10 @@ fuzz: ## run each fuzz target for TIME (1m)
 
 bench: build test-deps ## the whole table: Wirebird against Debian's mosquitto, as ratios, in under 10 minutes
 	bin/wirebird bench suite $(ARGS)
+
+bench-client: ## the client against Eclipse's Go clients: rate, CPU and allocations of a message, in under 3 minutes
+	cd test/peers && CGO_ENABLED=0 go build -o ../../bin/peers .
+	bin/peers $(ARGS)
 
 microbench: ## run the Go benchmarks that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
