@@ -99,7 +99,8 @@ func fill(t *testing.T, dir string, disk *brokenDisk, entries int) (durable int,
 	}
 	for i := range entries {
 		seq, err := b.Add(time.Unix(1, 2), fmt.Appendf(nil, "entry %02d", i))
-		if err == nil && i%3 != 1 { // the others are durable with their successor
+		waits := i%3 != 1 || i == entries-1 // the others are durable with their successor
+		if err == nil && waits {
 			err = b.Sync(seq)
 		}
 		if err != nil {
@@ -109,7 +110,7 @@ func fill(t *testing.T, dir string, disk *brokenDisk, entries int) (durable int,
 			failed = true
 			break
 		}
-		if i%3 != 1 {
+		if waits {
 			durable = i + 1
 		}
 	}
