@@ -4,18 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/wirebird/wirebird/packet"
-)
-
-const (
-	writeTimeout  = 30 * time.Second // for one write to make progress
-	lingerTimeout = time.Second      // for the server to close after our DISCONNECT
-	maxWrite      = 256 << 10        // bytes of one write
-	keptBuffer    = 64 << 10         // larger write buffers are let go
 )
 
 // conn is one network connection. Two goroutines serve it: read and write.
@@ -37,6 +29,7 @@ type conn struct {
 
 	born  time.Time
 	heard atomic.Int64 // when bytes came last, in nanoseconds since born
+	due   atomic.Bool  // it is time to look at the keep alive
 }
 
 func (c *Client) newConn(nc net.Conn, v packet.Version) *conn {
@@ -60,6 +53,12 @@ func (cn *conn) heardAt() time.Time { return cn.born.Add(time.Duration(cn.heard.
 func (cn *conn) addLast(p *packet.Disconnect) {
 	cn.out.packet(p)
 	cn.out.closed = true
+}
+
+// look makes the writer look at the keep alive.
+func (cn *conn) look() {
+	cn.due.Store(true)
+	cn.kick()
 }
 
 // kick wakes the writer.
@@ -99,6 +98,7 @@ func (c *Client) serve(cn *conn) error {
 	}()
 	readErr := c.read(cn)
 	close(cn.readDone)
+	cn.kick()
 	writeErr := <-written
 	close(cn.ended)
 
@@ -216,136 +216,6 @@ func (c *Client) receiveDisconnectLocked(cn *conn, p *packet.Disconnect) error {
 	}
 	cn.cause = fmt.Errorf("server disconnected: %w", refusal(p.Code, &p.Properties))
 	return cn.cause
-}
-
-// write sends what is added to the connection, and PINGREQ when nothing is. It
-// returns when writing fails, when the server is silent for too long, after our
-// DISCONNECT, or once read has returned.
-func (c *Client) write(cn *conn) error {
-	var w batch
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	sent, readDone := time.Now(), false
-	for {
-		c.mu.Lock()
-		w.take(cn)
-		last := cn.out.closed
-		c.mu.Unlock()
-		if len(w.buf) > 0 {
-			if err := w.write(cn); err != nil {
-				return fmt.Errorf("write: %w", err)
-			}
-			sent = time.Now()
-			continue
-		}
-		if readDone {
-			return nil
-		}
-		if last {
-			return cn.linger()
-		}
-		wait, err := c.ping(cn, sent)
-		if err != nil {
-			return err
-		}
-		timer.Reset(wait)
-		select {
-		case <-cn.wake:
-			runtime.Gosched() // whoever has more to send adds it to the same write
-		case <-timer.C:
-		case <-cn.readDone:
-			readDone = true
-		}
-	}
-}
-
-// A batch is what goes out in one write. Its buffers change places with those
-// of the connection.
-type batch struct {
-	buf     []byte
-	written []*outbound
-	traced  []packet.Packet
-}
-
-// take exchanges the batch, which is empty, for what is to be written. Client.mu
-// must be held.
-func (w *batch) take(cn *conn) {
-	if cap(w.buf) > keptBuffer {
-		w.buf = nil
-	}
-	cn.out.buf, w.buf = w.buf[:0], cn.out.buf
-	cn.written, w.written = w.written[:0], cn.written
-	w.traced, cn.out.traced = cn.out.traced, nil
-}
-
-// write sends the batch and completes the QoS 0 messages in it.
-func (w *batch) write(cn *conn) error {
-	for _, p := range w.traced {
-		cn.trace(true, p)
-	}
-	var err error
-	for out := w.buf; len(out) > 0 && err == nil; {
-		n := min(len(out), maxWrite)
-		if err = cn.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
-			_, err = cn.nc.Write(out[:n])
-		}
-		out = out[n:]
-	}
-	for i, o := range w.written {
-		w.written[i] = nil
-		o.complete(packet.ReasonOf(err), err)
-	}
-	return err
-}
-
-// linger gives the server the time to read our DISCONNECT and to close. Closing
-// first, with packets unread, could destroy it on its way.
-func (cn *conn) linger() error {
-	if half, ok := cn.nc.(countingConn).Conn.(interface{ CloseWrite() error }); ok {
-		if err := half.CloseWrite(); err != nil {
-			return nil // the server was quicker
-		}
-	}
-	timer := time.NewTimer(lingerTimeout)
-	defer timer.Stop()
-	select {
-	case <-cn.readDone:
-	case <-timer.C:
-	}
-	return nil
-}
-
-// ping adds a PINGREQ when the connection was silent in either direction for
-// the keep alive time. It returns how long write may sleep.
-func (c *Client) ping(cn *conn, sent time.Time) (time.Duration, error) {
-	if cn.keepAlive == 0 {
-		return time.Hour, nil
-	}
-	now := time.Now()
-	blocked, heard := c.lanes.blocked(now), cn.heardAt() // until then an answer may have lain unread
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !cn.pinged.IsZero() {
-		since := cn.pinged
-		for _, t := range []time.Time{heard, blocked} {
-			if t.After(since) {
-				since = t
-			}
-		}
-		wait := cn.keepAlive - now.Sub(since)
-		if wait <= 0 {
-			cn.cause = &packet.Error{Code: packet.KeepAliveTimeout, Err: errors.New("no PINGRESP")}
-			return 0, cn.cause
-		}
-		return wait, nil
-	}
-	silent := max(now.Sub(sent), now.Sub(heard))
-	if silent < cn.keepAlive {
-		return cn.keepAlive - silent, nil
-	}
-	cn.out.packet(&packet.Pingreq{})
-	cn.pinged = now
-	return 0, nil
 }
 
 // countingConn counts bytes and notes when they came.
