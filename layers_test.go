@@ -28,7 +28,15 @@ var floors = map[string]int{
 	"cmd/wirebird":       8,
 	"examples/publisher": 8, "examples/subscriber": 8, "examples/request": 8, "examples/outbox": 8,
 	"internal/powercut": testFloor - 1, // for tests alone
-	"internal/sim":      testFloor, "test/interop": testFloor, "test/crash": testFloor, "test/hostile": testFloor, "test/conform": testFloor, "test/examples": testFloor, "test/tools": testFloor, "test/client": testFloor, "test/peers": testFloor,
+	"internal/sim":      testFloor,
+	"test/interop":      testFloor,
+	"test/crash":        testFloor,
+	"test/hostile":      testFloor,
+	"test/conform":      testFloor,
+	"test/examples":     testFloor,
+	"test/tools":        testFloor,
+	"test/client":       testFloor,
+	"test/peers":        testFloor,
 }
 
 const testFloor = 100
