@@ -123,9 +123,14 @@ func sessionChecks() []check {
 			t.connect("b", "").resumed(false)
 		}},
 		{name: "disconnect-raises-expiry-from-0", v5: "4.13.1-1", run: func(t *trial) {
-			a := t.connect("a", "clean")
+			// It is not taken for a DISCONNECT: the will is published, and the session ends.
+			w := t.connect("w", "clean")
+			w.subscribe("filter=~/w q1")
+			a := t.connect("a", "clean will{topic=~/w payload=gone q1}")
 			a.send("DISCONNECT expiry=10")
 			a.dropped(packet.ProtocolError)
+			w.take("q1 topic=~/w payload=gone")
+			t.connect("a", "expiry=0").resumed(false)
 		}},
 		{name: "unreleased-is-session-state", v311: "3.1.2-4 4.1.0-1 4.3.3-2", v5: "3.1.2-5 4.3.3-10", run: func(t *trial) {
 			w := t.connect("w", "clean")

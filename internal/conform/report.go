@@ -146,6 +146,15 @@ func WriteJSON(w io.Writer, results []Result) error {
 	}{Summarize(results)})
 }
 
+// Names lists the checks, in the order in which they run.
+func Names() []string {
+	var names []string
+	for _, c := range checks() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
 // Covered lists the statements of a version that have a check.
 func Covered(v packet.Version) []string {
 	var ids []string

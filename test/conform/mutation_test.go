@@ -3,6 +3,7 @@ package conform
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,7 +84,22 @@ type mutation struct {
 	must string // names of checks that must fail
 }
 
-func mutations() map[string]mutation {
+// mutations are all of them.
+func mutations(t *testing.T) map[string]mutation {
+	all := map[string]mutation{}
+	for _, group := range []map[string]mutation{ruleMutations(), connectMutations(), authMutations(), topicMutations(),
+		messageMutations(), flowMutations(), subscribeMutations(), sharedMutations(), disconnectMutations(), willMutations(), v31Mutations()} {
+		for name, m := range group {
+			if _, twice := all[name]; twice {
+				t.Fatalf("two mutations are called %q", name)
+			}
+			all[name] = m
+		}
+	}
+	return all
+}
+
+func ruleMutations() map[string]mutation {
 	v5, v311, v31 := packet.V5, packet.V311, packet.V31
 	return map[string]mutation{
 		"DUP is never set":             {edit(func(p *packet.Publish) { p.Dup = false }), v5, "resend qos-1-from-the-broker qos-2-from-the-broker resend-order"},
@@ -227,25 +243,87 @@ func TestChecksSeeBrokenBrokers(t *testing.T) {
 		t.Skip("takes some seconds")
 	}
 	broker := start(t, true)
-	for name, m := range mutations() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := broker.options(m.v)
-			o.Address, o.Timeout = breakBroker(t, broker.tcp, m.fault), time.Second
-			names := strings.Fields(m.must)
-			o.Pattern = "^(" + strings.Join(names, "|") + ")$"
-			checks, err := conform.Run(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
+	var all []broken
+	for name, m := range mutations(t) {
+		o := broker.options(m.v)
+		o.Address = breakBroker(t, broker.tcp, m.fault)
+		all = append(all, broken{name: name, o: o, must: m.must})
+	}
+	mustFail(t, all)
+}
+
+// broken is a run of checks against a broker that breaks a rule.
+type broken struct {
+	name string
+	o    conform.Options
+	must string // names of checks that must fail
+
+	checks []conform.CheckResult
+	err    error
+}
+
+// atOnce is how many runs go on at a time: they wait more than they work.
+const atOnce = 16
+
+// mustFail runs the named checks and wants all of them to fail.
+func mustFail(t *testing.T, all []broken) {
+	t.Helper()
+	next := make(chan *broken)
+	var wg sync.WaitGroup
+	for range atOnce {
+		wg.Go(func() {
+			for b := range next {
+				b.o.Timeout = time.Second
+				b.o.Pattern = "^(" + strings.ReplaceAll(b.must, " ", "|") + ")$"
+				b.checks, b.err = conform.Run(t.Context(), b.o)
 			}
-			if len(checks) != len(names) {
-				t.Errorf("%d checks run, want %d", len(checks), len(names))
+		})
+	}
+	for i := range all {
+		next <- &all[i]
+	}
+	close(next)
+	wg.Wait()
+	for _, b := range all {
+		t.Run(b.name, func(t *testing.T) {
+			if want := len(strings.Fields(b.must)); b.err != nil || len(b.checks) != want {
+				t.Fatalf("%d checks run, want %d; %v", len(b.checks), want, b.err)
 			}
-			for _, c := range checks {
+			for _, c := range b.checks {
 				if c.Outcome != conform.Fail {
 					t.Errorf("%s: %s %s, want FAIL", c.Name, c.Outcome, c.Reason)
 				}
 			}
 		})
+	}
+}
+
+// unbroken are the checks that no mutation breaks, each with its reason.
+var unbroken = map[string]string{}
+
+// Each check is broken by a mutation, or says why not, and not both.
+func TestEveryCheckCanFail(t *testing.T) {
+	broken := map[string]bool{}
+	for _, m := range mutations(t) {
+		for _, name := range strings.Fields(m.must) {
+			broken[name] = true
+		}
+	}
+	for _, m := range webSocketMutations() {
+		for _, name := range strings.Fields(m.must) {
+			broken[name] = true
+		}
+	}
+	for _, name := range conform.Names() {
+		switch why, ok := unbroken[name]; {
+		case !broken[name] && why == "":
+			t.Errorf("no mutation breaks %s, and no reason is given", name)
+		case broken[name] && ok:
+			t.Errorf("a mutation breaks %s, and a reason is given why none does", name)
+		}
+		delete(broken, name)
+	}
+	for name := range broken {
+		t.Errorf("a mutation names %s, which is no check", name)
 	}
 }

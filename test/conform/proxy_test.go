@@ -1,7 +1,9 @@
 package conform
 
 import (
+	"bytes"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -13,15 +15,31 @@ import (
 type fault struct {
 	fromBroker func(l *link, p packet.Packet, b []byte) [][]byte
 	fromClient func(l *link, p packet.Packet, b []byte) [][]byte // p is nil when b breaks the format
+	// ended is called when the broker has closed, before the client sees it.
+	ended func(l *link)
 }
 
 // link is one connection through a proxy. Each field belongs to one direction.
 type link struct {
-	v     packet.Version // set by the CONNECT, before the broker says anything
-	count int            // for fromBroker
-	kept  [][]byte       // for fromBroker
-	seen  int            // for fromClient
+	v      packet.Version // set by the CONNECT, before the broker says anything
+	id     string         // client identifier, as v
+	client net.Conn
+	count  int             // for fromBroker
+	kept   [][]byte        // for fromBroker
+	seen   int             // for fromClient
+	held   [][]byte        // for fromClient
+	known  map[string]byte // for fromClient
 }
+
+// reply sends the client a packet that the broker has not sent.
+func (l *link) reply(p packet.Packet) { l.client.Write(p.Append(nil, l.v)) }
+
+// is tells whether the connection is the one that a check calls name, which ends its
+// client identifier.
+func (l *link) is(name string) bool { return strings.HasSuffix(l.id, name) }
+
+// topic is the topic that a check calls ~/name.
+func (l *link) topic(name string) []byte { return []byte(l.id[:len(l.id)-1] + "/" + name) }
 
 // breakBroker puts a proxy with a fault before a broker and returns its address.
 func breakBroker(t *testing.T, broker string, f fault) string {
@@ -55,21 +73,24 @@ func (f fault) carry(client *net.TCPConn, address string) {
 	}
 	broker := nc.(*net.TCPConn)
 	defer broker.Close()
-	l := &link{v: packet.V311}
+	l := &link{v: packet.V311, client: client, known: map[string]byte{}}
 	known := make(chan struct{}) // closed when l.v is
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		var once sync.Once
 		defer once.Do(func() { close(known) })
 		relay(client, broker, func(b []byte) [][]byte {
-			if b[0]>>4 == byte(packet.CONNECT) && len(b) > 8 && b[6] == 'T' && b[7] == 'T' {
-				l.v = packet.Version(b[8])
+			if v, ok := versionOf(b); ok {
+				l.v = v
 			}
-			once.Do(func() { close(known) })
 			p, _, err := packet.Parse(l.v, b)
 			if err != nil {
 				p = nil
 			}
+			if c, ok := p.(*packet.Connect); ok && l.id == "" {
+				l.id = string(c.ClientID)
+			}
+			once.Do(func() { close(known) })
 			if f.fromClient == nil {
 				return [][]byte{b}
 			}
@@ -85,8 +106,27 @@ func (f fault) carry(client *net.TCPConn, address string) {
 		}
 		return f.fromBroker(l, p, b)
 	})
+	if f.ended != nil {
+		f.ended(l)
+	}
 	client.Close()
 	wg.Wait()
+}
+
+// versionOf reads the version of a CONNECT named MQTT.
+func versionOf(b []byte) (packet.Version, bool) {
+	if b[0]>>4 != byte(packet.CONNECT) {
+		return 0, false
+	}
+	_, n, err := packet.ParseVarint(b[1:])
+	if err != nil || n == 0 {
+		return 0, false
+	}
+	level, ok := bytes.CutPrefix(b[1+n:], []byte("\x00\x04MQTT"))
+	if !ok || len(level) == 0 {
+		return 0, false
+	}
+	return packet.Version(level[0]), true
 }
 
 // relay copies packets, each as fn wants it, until the end of src.
