@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/wirebird/wirebird/internal/route"
@@ -32,7 +34,10 @@ type core struct {
 
 	restored []restored // sessions that come back from the journal
 
-	loadedBytes int64 // of messages that wait and are in memory
+	loadedBytes int64     // of messages that wait and are in memory
+	fetching    []fetched // to be asked of the journal when the turn ends
+
+	more *session.More // of the last delivery by a shared subscription
 
 	keeper   // journal operations and what waits for them
 	searcher // retained messages on their way to new subscriptions
@@ -172,6 +177,7 @@ func (k *core) EndTurn() {
 	}
 	k.steps = retainedPerTurn // of the next turn
 	k.submit()
+	k.fetchAll()
 }
 
 // session finds the session that h names, nil when it has ended.
@@ -230,6 +236,19 @@ func levels[S string | []byte](name S) int {
 }
 
 var _ shard.Handler = (*core)(nil)
+
+// moreOf is the rare part of a delivery. The many messages of one shared subscription
+// have the same. Its arguments are borrowed.
+func (k *core) moreOf(ids []uint32, share, filter string) *session.More {
+	if m := k.more; m != nil && len(ids) == 0 && m.Share == share && m.Filter == filter {
+		return m
+	}
+	m := &session.More{SubIDs: slices.Clone(ids), Share: strings.Clone(share), Filter: strings.Clone(filter)}
+	if len(ids) == 0 {
+		k.more = m
+	}
+	return m
+}
 
 // entryOf makes a delivery of m.
 func entryOf(m *session.Message, qos byte, retain bool, subID uint32, more *session.More) session.Entry {

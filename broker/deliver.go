@@ -2,7 +2,6 @@ package broker
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/internal/route"
@@ -136,10 +135,11 @@ func (k *core) deliver(m *outgoing, t *route.Target, mt *route.Match, via *xshar
 	}
 	var more *session.More
 	if several != nil || via != nil {
-		more = &session.More{SubIDs: slices.Clone(several)} // those of a Match are its next search's
+		share, filter := "", ""
 		if via != nil {
-			more.Share, more.Filter = via.share, via.filter
+			share, filter = via.share, via.filter
 		}
+		more = k.moreOf(several, share, filter)
 	}
 	e := entryOf(m.message(), qos, retain, t.ID, more)
 	if t.Opts&route.Durable != 0 {

@@ -99,20 +99,32 @@ func (k *core) load(s *sess) {
 	if !k.roomLoaded(s.out) {
 		bytes = loadedSure
 	}
-	loop := k.l
-	f := fetched{to: s.h, mids: s.out.Missing(loadAtOnce, bytes)}
-	if len(f.mids) == 0 {
-		return
+	if mids := s.out.Missing(loadAtOnce, bytes); len(mids) > 0 {
+		k.fetch(s, mids)
 	}
-	s.loading = true
-	k.submit() // what the turn has stored so far comes before
-	k.b.o.Journal.Load(uint64(f.to), f.mids, func(msgs []*session.Message, err error) {
-		f.msgs, f.err = msgs, err
-		loop.Post(f)
-	})
 }
 
-// loaded goes on sending with what load has fetched. What cannot be read is dropped.
+// fetch asks the journal for messages of s, at the end of the turn: what the turn stores
+// comes before.
+func (k *core) fetch(s *sess, mids []uint64) {
+	s.loading = true
+	k.fetching = append(k.fetching, fetched{to: s.h, mids: mids})
+}
+
+func (k *core) fetchAll() {
+	loop := k.l
+	for _, f := range k.fetching {
+		k.b.o.Journal.Load(uint64(f.to), f.mids, func(msgs []*session.Message, err error) {
+			f.msgs, f.err = msgs, err
+			loop.Post(f)
+		})
+	}
+	clear(k.fetching)
+	k.fetching = k.fetching[:0]
+}
+
+// loaded goes on sending, or passing on, with what was fetched. What cannot be read is
+// dropped.
 func (k *core) loaded(f fetched) {
 	s := k.session(f.to)
 	if s == nil {
@@ -134,8 +146,15 @@ func (k *core) loaded(f fetched) {
 		k.completed(s, &lost[i])
 	}
 	switch {
+	case k.hasEnded(s):
+		k.redistribute(s, true, len(f.mids))
+		if !k.passOn(s) {
+			k.forget(s)
+		}
 	case s.c == nil:
+		k.redistribute(s, false, len(f.mids))
 		o.Unload()
+		k.passOn(s)
 	case s.c.state == connected:
 		k.pump(s.c)
 	}

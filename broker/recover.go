@@ -3,7 +3,6 @@ package broker
 import (
 	"container/heap"
 	"slices"
-	"strings"
 
 	"github.com/wirebird/wirebird/internal/journal"
 	"github.com/wirebird/wirebird/internal/route"
@@ -33,9 +32,6 @@ func (b *Broker) Recover() (journal.RecoverStats, error) {
 	}
 	r.place() // a journal without subscriptions or messages has not asked for it
 	b.mids.Store(d.LastMID())
-	if err := r.bodies(d); err != nil {
-		return stats, err
-	}
 	r.queues()
 	if len(r.renamed) > 0 { // the number of shards has changed
 		return stats, d.Rename(r.renamed)
@@ -154,7 +150,7 @@ func (k *core) restoreSession(id string, h route.Handle) *sess {
 func (r *recovery) Subscription(sid uint64, filter string, options uint8, subID uint32) {
 	r.place()
 	f := r.found[sid]
-	if f == nil {
+	if f == nil || f.id == "" { // it has ended: see core.endSession
 		return
 	}
 	s := f.s
@@ -220,40 +216,9 @@ func (r *recovery) Waiting(sid uint64, w journal.Waiting) {
 		QoS: w.QoS, Retain: w.Retain,
 	}
 	if len(w.SubIDs) > 0 || w.Share != "" {
-		e.More = &session.More{SubIDs: slices.Clone(w.SubIDs), Share: strings.Clone(w.Share), Filter: strings.Clone(w.Filter)}
+		e.More = f.k.moreOf(w.SubIDs, w.Share, w.Filter)
 	}
 	f.waiting = append(f.waiting, session.Restored{Entry: e, ID: w.ID, Owed: w.Owed})
-}
-
-// bodies fetches the messages of shared subscriptions, which must be able to go to
-// another member at any time.
-func (r *recovery) bodies(d recoverable) error {
-	for _, f := range r.order {
-		var mids []uint64
-		var at []int
-		for i := range f.waiting {
-			if more := f.waiting[i].Entry.More; more != nil && more.Share != "" {
-				mids, at = append(mids, f.waiting[i].Entry.MID), append(at, i)
-			}
-		}
-		if len(mids) == 0 {
-			continue
-		}
-		type result struct {
-			msgs []*session.Message
-			err  error
-		}
-		done := make(chan result, 1)
-		d.Load(f.sid, mids, func(msgs []*session.Message, err error) { done <- result{msgs, err} })
-		got := <-done
-		if got.err != nil {
-			return got.err
-		}
-		for i, msg := range got.msgs {
-			f.waiting[at[i]].Entry.Msg = msg
-		}
-	}
-	return nil
 }
 
 // queues fills the sessions' outbound halves. What was stored counts as routed again.

@@ -111,10 +111,11 @@ func (k *core) detach(c *client, graceful bool) {
 	k.arm(s)
 	k.recordFor(s, journal.Op{Kind: journal.PutSession, Name: s.id, Expiry: s.expiry, At: now})
 	k.online(s, false)
-	k.redistribute(s, false)
+	k.redistribute(s, false, all)
 	if s.out != nil {
 		s.out.Unload()
 	}
+	k.passOn(s)
 }
 
 // arm sets a timer for what an offline session waits for next, unless one fires before,
@@ -165,9 +166,20 @@ func (k *core) endSession(s *sess) {
 	k.stats.subscriptionLevels -= int64(s.levels)
 	k.stats.shared -= int64(s.shared)
 	s.subs = nil
-	if s.shared > 0 {
-		k.redistribute(s, true)
+	if k.sessions[s.id] == s {
+		delete(k.sessions, s.id)
 	}
+	k.redistribute(s, true, all)
+	if k.passOn(s) { // a restart finds a nameless session, and ends it again
+		s.ends, s.expiry = 0, 0
+		k.recordFor(s, journal.Op{Kind: journal.PutSession, At: k.l.Now()})
+		return
+	}
+	k.forget(s)
+}
+
+// forget is the last of a session that has ended, and of what still waits for it.
+func (k *core) forget(s *sess) {
 	if s.out != nil {
 		k.stats.queued -= int64(s.out.Queued())
 		k.stats.queuedBytes -= s.out.QueuedBytes()
@@ -176,7 +188,6 @@ func (k *core) endSession(s *sess) {
 		k.loadedBytes -= s.out.Loaded()
 	}
 	k.recordFor(s, journal.Op{Kind: journal.EndSession})
-	delete(k.sessions, s.id)
 	i := s.h.Index()
 	k.slots[i] = nil
 	k.free = append(k.free, i)
@@ -192,39 +203,5 @@ func (k *core) online(s *sess, on bool) {
 		if isShared(s.subs[i].filter) {
 			k.b.routes.SetOnline(s.subs[i].filter, s.h, on)
 		}
-	}
-}
-
-// redistribute gives messages that came to s by shared subscriptions, and that its
-// client has not seen, to other members. When s ends, QoS 1 messages in flight go too;
-// QoS 2 messages in flight never do [MQTT-4.8.2-5].
-func (k *core) redistribute(s *sess, ending bool) {
-	if s.out == nil || s.shared == 0 {
-		return
-	}
-	var moving []session.Entry
-	if ending {
-		var done []uint16
-		s.out.Each(func(id uint16, _ bool, e *session.Entry) {
-			if id != 0 && e.QoS == 1 && e.More != nil && e.More.Share != "" {
-				moving = append(moving, *e)
-				done = append(done, id)
-			}
-		})
-		for _, id := range done {
-			s.out.Discard(id)
-		}
-		k.stats.inflight -= int64(len(done))
-	}
-	bytes := s.out.QueuedBytes()
-	queued := s.out.Take(func(e *session.Entry) bool {
-		return e.More != nil && e.More.Share != "" && (ending || k.otherMember(e, s.h))
-	})
-	k.stats.queued -= int64(len(queued))
-	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
-	for _, e := range append(moving, queued...) {
-		k.completed(s, &e)
-		k.stats.redistributed++
-		k.redeliver(e)
 	}
 }

@@ -55,20 +55,6 @@ type xshare struct {
 	mid           uint64 // as outgoing.mid
 }
 
-// otherMember tells whether a shared subscription has another member online.
-func (k *core) otherMember(e *session.Entry, than route.Handle) bool {
-	_, g := k.groupOf(e)
-	if g == nil {
-		return false
-	}
-	for i := range g.Members {
-		if g.Members[i].To != than {
-			return true
-		}
-	}
-	return false
-}
-
 // groupOf finds the shared subscription that e came by, nil when it has no member left.
 func (k *core) groupOf(e *session.Entry) (*route.Match, *route.Group) {
 	mt := k.matchString(e.Msg.Topic)

@@ -178,15 +178,19 @@ func (k *core) unsubscribe(s *sess, filter string) packet.ReasonCode {
 	return packet.Success
 }
 
-// leaveShared gives what waits for s by a shared subscription to the other members.
+// leaveShared gives what waits for s by a shared subscription to the other members, but
+// for what is on disk only: that its client still gets.
 func (k *core) leaveShared(s *sess, filter string) {
 	if s.out == nil {
 		return
 	}
 	share, rest := topic.SplitShare(filter)
+	if !k.b.routes.Others(share, rest, s.h, false) {
+		return
+	}
 	bytes := s.out.QueuedBytes()
 	queued := s.out.Take(func(e *session.Entry) bool {
-		return e.More != nil && e.More.Share == share && e.More.Filter == rest && k.otherMember(e, s.h)
+		return e.Msg != nil && e.More != nil && e.More.Share == share && e.More.Filter == rest
 	})
 	k.stats.queued -= int64(len(queued))
 	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()

@@ -163,6 +163,23 @@ func (t *Table) SetOnline(filter string, to Handle, online bool) {
 	t.gen.Add(1)
 }
 
+// Others tells whether a Shared Subscription has a subscriber besides own; with online,
+// whether one of those is online. filter is the one without $share/name/.
+func (t *Table) Others(share, filter string, own Handle, online bool) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	_, g := t.findLocked(share, filter)
+	if g == nil {
+		return false
+	}
+	for i := range g.list.subs {
+		if s := &g.list.subs[i]; s.to != own && !(online && s.offline) {
+			return true
+		}
+	}
+	return false
+}
+
 // Each calls fn for every subscription, in no order, until fn returns false.
 // filter is as it was given to Subscribe. The table is locked for reading
 // meanwhile: fn must not call its methods, and should only collect.

@@ -59,11 +59,16 @@ func (o *Outbound) Push(e Entry) {
 
 func (o *Outbound) enqueue(e Entry) {
 	o.queue.push(e)
+	o.count(&e)
+	o.expires(&e)
+}
+
+// count adds an entry that has come into the queue.
+func (o *Outbound) count(e *Entry) {
 	o.bytes += int64(e.Size)
 	if e.Msg != nil {
 		o.load(int64(e.Size))
 	}
-	o.expires(&e)
 }
 
 func (o *Outbound) dequeue() Entry {
@@ -276,6 +281,24 @@ func (o *Outbound) Each(fn func(id uint16, owed bool, e *Entry)) {
 	}
 }
 
+// TakeFirst is Take for the first most entries that it would return.
+func (o *Outbound) TakeFirst(most int, fn func(e *Entry) bool) []Entry {
+	var taken, kept []Entry
+	for len(taken) < most && o.queue.n > 0 {
+		e := o.dequeue()
+		if fn(&e) {
+			taken = append(taken, e)
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	for i := len(kept) - 1; i >= 0; i-- {
+		o.queue.pushFront(kept[i])
+		o.count(&kept[i])
+	}
+	return taken
+}
+
 // Take removes and returns, in order, the waiting entries for which fn is true.
 func (o *Outbound) Take(fn func(e *Entry) bool) []Entry {
 	var taken []Entry
@@ -291,7 +314,7 @@ func (o *Outbound) Take(fn func(e *Entry) bool) []Entry {
 	return taken
 }
 
-// Unload lets go of all Messages that are stored, those of shared subscriptions excepted.
+// Unload lets go of all Messages that are stored.
 func (o *Outbound) Unload() {
 	for i := range o.window.n {
 		o.window.at(i).unload()
@@ -344,8 +367,31 @@ func (o *Outbound) Missing(most int, bytes int64) []uint64 {
 	return mids
 }
 
+// MissingOf is Missing for those entries that fn is true for.
+func (o *Outbound) MissingOf(most int, bytes int64, fn func(inflight bool, e *Entry) bool) []uint64 {
+	var mids []uint64
+	look := func(inflight bool, e *Entry) bool {
+		if e.Msg == nil && e.state == waiting && fn(inflight, e) {
+			mids = append(mids, e.MID)
+			bytes -= int64(e.Size)
+		}
+		return len(mids) < most && bytes > 0
+	}
+	for i := range o.window.n {
+		if !look(true, o.window.at(i)) {
+			return mids
+		}
+	}
+	for i := range o.queue.n {
+		if !look(false, o.queue.at(i)) {
+			break
+		}
+	}
+	return mids
+}
+
 // Fill brings Messages back: msgs[i] is that of mids[i], which are in the order of
-// Missing. It returns the entries whose Message is nil: they are gone.
+// Missing or MissingOf. It returns the entries whose Message is nil: they are gone.
 func (o *Outbound) Fill(mids []uint64, msgs []*Message) (lost []Entry) {
 	next := 0
 	fill := func(e *Entry) bool {
@@ -447,15 +493,28 @@ const ringKeeps = 64 // entries of an empty ring's buffer
 func (r *ring) at(i int) *Entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 
 func (r *ring) push(e Entry) {
-	if r.n == len(r.buf) {
-		bigger := make([]Entry, max(4, 2*len(r.buf)))
-		for i := range r.n {
-			bigger[i] = *r.at(i)
-		}
-		r.buf, r.head = bigger, 0
-	}
+	r.room()
 	r.buf[(r.head+r.n)&(len(r.buf)-1)] = e
 	r.n++
+}
+
+func (r *ring) pushFront(e Entry) {
+	r.room()
+	r.head = (r.head - 1) & (len(r.buf) - 1)
+	r.buf[r.head] = e
+	r.n++
+}
+
+// room makes room for one entry more.
+func (r *ring) room() {
+	if r.n < len(r.buf) {
+		return
+	}
+	bigger := make([]Entry, max(4, 2*len(r.buf)))
+	for i := range r.n {
+		bigger[i] = *r.at(i)
+	}
+	r.buf, r.head = bigger, 0
 }
 
 func (r *ring) pop() Entry {

@@ -80,16 +80,18 @@ func (e *Entry) measure() {
 	}
 }
 
-// unload lets go of a Message that is stored. Those of shared subscriptions stay, as
-// they may have to go to another session.
+// Shared tells whether the Message came by a shared subscription.
+func (e *Entry) Shared() bool { return e.More != nil && e.More.Share != "" }
+
+// unload lets go of a Message that is stored.
 func (e *Entry) unload() {
-	if e.MID != 0 && e.state != done && (e.More == nil || e.More.Share == "") {
+	if e.MID != 0 && e.state != done {
 		e.measure()
 		e.Msg = nil
 	}
 }
 
-// More is the rare part of an Entry.
+// More is the rare part of an Entry. It is not changed: several may share one.
 type More struct {
 	// SubIDs are the Subscription Identifiers when there are several.
 	SubIDs []uint32

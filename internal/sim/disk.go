@@ -99,7 +99,7 @@ func (d *disk) Load(sid uint64, mids []uint64, done func([]*session.Message, err
 		}
 		done(msgs, nil)
 	}
-	if d.booting { // recovery waits for what it reads
+	if d.booting && len(d.pending) == 0 { // recovery waits for what it reads
 		read()
 		return
 	}

@@ -73,7 +73,7 @@ func (m *model) survive(got *seen, shards int) {
 		if s.sid != 0 {
 			bySID[s.sid] = s
 		}
-		if _, ok := got.sessions[s.sid]; ok && s.sid != 0 {
+		if here, ok := got.sessions[s.sid]; ok && s.sid != 0 && here.id != passedOn {
 			left = append(left, s)
 			continue
 		}
@@ -88,6 +88,10 @@ func (m *model) survive(got *seen, shards int) {
 	m.every = left
 	for _, sid := range slices.Sorted(maps.Keys(got.sessions)) {
 		s := bySID[sid]
+		if got.sessions[sid].id == passedOn {
+			m.survivePassedOn(s, got.waiting[sid])
+			continue
+		}
 		if s == nil || s.gone || s.id != got.sessions[sid].id {
 			m.fail(Durable, "a session of %s has come back", got.sessions[sid].id)
 			return
@@ -102,6 +106,23 @@ func (m *model) survive(got *seen, shards int) {
 	}
 	m.surviveShared()
 	m.surviveRetained(got.retained)
+}
+
+// passedOn is the name of sessions that have ended while other members of their shared
+// subscriptions were about to get what waited for them.
+const passedOn = ""
+
+// survivePassedOn: what such a session has kept of shared subscriptions goes to another
+// member still; s is nil if its end is long ago. All else has ended with it.
+func (m *model) survivePassedOn(s *state, got []seenMessage) {
+	for i := range got {
+		if got[i].Share == "" {
+			continue
+		}
+		if !m.find(s, &got[i]) {
+			m.fail(Durable, "a message for a shared subscription has come back that was complete, or never was: %q %.24q", got[i].msg.Topic, got[i].msg.Payload)
+		}
+	}
 }
 
 // forget is for a session that has not come back.
@@ -256,12 +277,12 @@ func (m *model) lost(d *delivery, s *state, who string) {
 // find marks the copy that one stored message is.
 func (m *model) find(s *state, w *seenMessage) bool {
 	if w.msg == nil {
-		m.fail(Durable, "%s: a message without bytes waits", s.id)
+		m.fail(Durable, "message %d waits without bytes", w.MID)
 		return true
 	}
-	list := s.copies
-	if w.Share != "" {
-		list = m.shared
+	list := m.shared
+	if w.Share == "" {
+		list = s.copies
 	}
 	var best *delivery
 	for _, d := range list {
