@@ -90,3 +90,12 @@ func (b *Broker) CachedNames() int {
 	}
 	return n
 }
+
+// LoadedBytes is the size of the waiting messages that are in memory.
+func (b *Broker) LoadedBytes() int64 {
+	n := int64(0)
+	for _, k := range b.cores {
+		n += k.loadedBytes
+	}
+	return n
+}

@@ -196,6 +196,31 @@ func TestOfflineMembersServeOnlyAnOfflineGroup(t *testing.T) {
 	}
 }
 
+func TestOthersOfASharedSubscription(t *testing.T) {
+	table := route.New(1)
+	a, b := route.MakeHandle(0, 1, 1), route.MakeHandle(0, 1, 2)
+	ask := func() [3]bool {
+		return [3]bool{table.Others("g", "t/#", a, false), table.Others("g", "t/#", a, true), table.Others("h", "t/#", a, false)}
+	}
+	for _, step := range []struct {
+		do   func()
+		want [3]bool
+	}{
+		{func() {}, [3]bool{}},
+		{func() { table.Subscribe("$share/g/t/#", a, 1, 0) }, [3]bool{}},
+		{func() { table.Subscribe("t/#", b, 1, 0) }, [3]bool{}},
+		{func() { table.Subscribe("$share/g/t/#", b, 1, 0) }, [3]bool{true, true, false}},
+		{func() { table.SetOnline("$share/g/t/#", b, false) }, [3]bool{true, false, false}},
+		{func() { table.SetOnline("$share/g/t/#", b, true) }, [3]bool{true, true, false}},
+		{func() { table.Unsubscribe("$share/g/t/#", b) }, [3]bool{}},
+	} {
+		step.do()
+		if got := ask(); got != step.want {
+			t.Errorf("others, online ones, of another share: %v, want %v", got, step.want)
+		}
+	}
+}
+
 func TestRotationsBeginWithDifferentMembers(t *testing.T) {
 	table := route.New(1)
 	for i := range uint32(4) {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -222,6 +223,29 @@ func TestTakeRemovesAndKeepsOrder(t *testing.T) {
 	}
 }
 
+func TestTakeFirstKeepsTheOrderOfTheRest(t *testing.T) {
+	for most := range 7 {
+		var o Outbound
+		for n := range 10 {
+			push(&o, n, 1)
+		}
+		taken := o.TakeFirst(most, func(e *Entry) bool { return (e.Msg.Payload[0]-'0')%2 == 1 })
+		if want := min(most, 5); len(taken) != want || o.Queued() != 10-want || o.QueuedBytes() != int64(10-want)*2 {
+			t.Fatalf("took %d of at most %d, left %d, %d bytes", len(taken), most, o.Queued(), o.QueuedBytes())
+		}
+		o.Start(10)
+		for n := range 10 {
+			if n%2 == 1 && n/2 < most {
+				if got := string(taken[n/2].Msg.Payload); got != strconv.Itoa(n) {
+					t.Fatalf("took %q in place %d", got, n/2)
+				}
+				continue
+			}
+			next(t, &o, Send, strconv.Itoa(n))
+		}
+	}
+}
+
 func TestInboundKnowsRepeats(t *testing.T) {
 	var in Inbound
 	for id := uint16(1); id <= 100; id++ { // beyond what the list holds
@@ -313,6 +337,29 @@ func TestStoredMessagesLeaveMemoryAndComeBack(t *testing.T) {
 	next(t, &o, Nothing, "")
 	if o.QueuedBytes() != 0 || o.Inflight() != 4 {
 		t.Errorf("%d bytes queued, %d in flight", o.QueuedBytes(), o.Inflight())
+	}
+}
+
+func TestMissingOfTellsWhatIsAskedFor(t *testing.T) {
+	var o Outbound
+	o.Start(2)
+	for n := range 6 {
+		o.Push(stored(n, 1))
+	}
+	next(t, &o, Send, "0")
+	next(t, &o, Send, "1")
+	o.Stop()
+	o.Unload()
+	odd := func(inflight bool, e *Entry) bool { return e.MID%2 == 1 && inflight == (e.MID < 3) }
+	if got := fmt.Sprint(o.MissingOf(9, 1<<20, odd), o.MissingOf(2, 1<<20, odd), o.MissingOf(9, 3, odd)); got != "[1 3 5] [1 3] [1 3]" {
+		t.Errorf("MissingOf is %s", got)
+	}
+	mids := o.MissingOf(9, 1<<20, odd)
+	if lost := o.Fill(mids, []*Message{message(0), message(2), message(4)}); len(lost) != 0 {
+		t.Fatalf("lost %v", lost)
+	}
+	if got := fmt.Sprint(o.Missing(9, 1<<20)); got != "[2 4 6]" {
+		t.Errorf("%s are missing then, want 2, 4 and 6", got)
 	}
 }
 
