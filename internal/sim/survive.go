@@ -368,7 +368,7 @@ func (m *model) surviveShared() {
 		d.undo()
 		switch {
 		case d.found:
-			if slices.ContainsFunc(d.by, func(r *receipt) bool { return r.p.QoS == 1 }) {
+			if slices.ContainsFunc(d.by, func(r *receipt) bool { return r.p.QoS < 2 }) {
 				d.more = max(d.more, len(d.by))
 			}
 		case d.m.confirmed && !d.optional && !d.done() && !d.m.expired(m.now):
