@@ -61,6 +61,9 @@ func (w *watch) Recover(v journal.Visitor) (journal.RecoverStats, error) {
 		})
 	}
 	if err == nil {
+		if stats.Orphans > 0 {
+			w.m.fail(Recoverable, "%d records belong to nothing", stats.Orphans)
+		}
 		w.m.moved(w.tried, seen)
 		w.m.survive(seen, w.shards)
 	}
