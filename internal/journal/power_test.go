@@ -12,10 +12,6 @@ import (
 	"github.com/wirebird/wirebird/internal/session"
 )
 
-// keepers is how often a cut is made at each instant, with more or less of what was not
-// synced.
-const keepers = 8
-
 // everyCut lets the power fail before every change of the disk that do makes, and after
 // the last. check gets what is left, and whether do had come to its end.
 func everyCut(t *testing.T, from *powercut.Disk, do func(*powercut.Disk) error, check func(left *powercut.Disk, ended bool) error) {
