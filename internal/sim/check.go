@@ -256,11 +256,11 @@ func (m *model) differsFrom(r *receipt, d *delivery, due look) Promise {
 func (m *model) newer(r *receipt) bool {
 	p := r.p
 	for _, d := range r.k.state.copies {
-		if !p.Retain || d.replay == nil || d.got() || d.m.topic != string(p.Topic) {
+		if !p.Retain || d.replay == nil || len(d.by) > 1 || d.m.topic != string(p.Topic) {
 			continue
 		}
 		for _, one := range m.known[string(p.Topic)+"\x00"+string(p.Payload)] {
-			if one.retainedFrom >= d.event && min(one.qos, d.replay.qos) == p.QoS {
+			if one.retainedFrom >= d.event && min(one.qos, d.replay.qos) == p.QoS && m.free(d) {
 				d.by = append(d.by, r)
 				r.d = &delivery{m: one, qos: p.QoS, replay: d.replay, by: d.by}
 				return true
@@ -268,6 +268,18 @@ func (m *model) newer(r *receipt) bool {
 		}
 	}
 	return false
+}
+
+// free tells whether d has not come: what was taken for it may have been another copy.
+func (m *model) free(d *delivery) bool {
+	if !d.got() {
+		return true
+	}
+	if r := d.by[0]; r.d != d || !m.assign(r, map[*delivery]bool{d: true}, false) {
+		return false
+	}
+	d.by = nil
+	return true
 }
 
 // checkExpiry compares the Message Expiry Interval with the time that is left: between
