@@ -51,8 +51,8 @@ bench-client: ## the client against Eclipse's Go clients: rate, CPU and allocati
 microbench: ## run the Go benchmarks that match BENCH (all)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-sim: ## run SEEDS schedules of the simulation (10000); POWER=1: with power cuts under the real journal
-	go test -count=1 -timeout 0 -v ./internal/sim -run Schedule -seeds $(SEEDS) $(if $(POWER),-power) $(if $(SEED),-seed $(SEED)) $(if $(SCRIPT),-script $(abspath $(SCRIPT)))
+sim: ## play the schedules FROM (1) to SEEDS (10000) of the simulation; POWER=1: with power cuts
+	go test -count=1 -timeout 0 -v ./internal/sim -run Schedule -seeds $(SEEDS) $(if $(FROM),-from $(FROM)) $(if $(POWER),-power) $(if $(SEED),-seed $(SEED)) $(if $(SCRIPT),-script $(abspath $(SCRIPT)))
 
 crash: ## kill the broker ROUNDS times (200) and compare what was promised with what came
 	go test -count=1 -timeout 0 -v ./test/crash -rounds $(ROUNDS)

@@ -6,7 +6,7 @@ import (
 )
 
 func TestNothingAcknowledgedIsLostWhenThePowerFails(t *testing.T) {
-	total := sweep(t, powerSeeds, Plan{Store: Power})
+	total := sweep(t, 1, powerSeeds, Plan{Store: Power})
 	for what, n := range map[string]int{"deliveries": total.Delivered, "power cuts": total.Offs,
 		"power cuts during a start": total.Again, "backups": total.Backups} {
 		if n == 0 {
