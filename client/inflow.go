@@ -190,7 +190,6 @@ func (f *flow) acknowledge(qos byte, out *output) {
 }
 
 func (f *flow) receivePubrel(p *packet.Pubrel, out *output) {
-	comp := &packet.Pubcomp{ID: p.ID}
 	if in := f.unrel[p.ID]; in != nil {
 		delete(f.unrel, p.ID)
 		if in.epoch == f.epoch {
@@ -201,7 +200,8 @@ func (f *flow) receivePubrel(p *packet.Pubrel, out *output) {
 			f.acknowledge(2, out)
 		}
 	} else if f.version == packet.V5 {
-		comp.Code = packet.PacketIdentifierNotFound
+		out.packet(&packet.Pubcomp{ID: p.ID, Code: packet.PacketIdentifierNotFound})
+		return
 	}
-	out.packet(comp)
+	out.ack(packet.PUBCOMP, p.ID)
 }

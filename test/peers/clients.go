@@ -24,10 +24,14 @@ func (p wirebird) publish(ctx context.Context, qos byte) error {
 	return p.c.Publish(ctx, client.Message{Topic: topic, Payload: payload, QoS: qos})
 }
 
-func (p wirebird) start(ctx context.Context, qos byte) (func() error, error) {
+func (p wirebird) start(ctx context.Context, qos byte) (token, error) {
 	t, err := p.c.PublishAsync(ctx, client.Message{Topic: topic, Payload: payload, QoS: qos})
-	return func() error { return t.Wait(ctx) }, err
+	return wirebirdToken{t}, err
 }
+
+type wirebirdToken struct{ t *client.Token }
+
+func (t wirebirdToken) wait(ctx context.Context) error { return t.t.Wait(ctx) }
 
 func (p wirebird) subscribe(ctx context.Context, qos byte, fn func()) error {
 	return p.c.SubscribeHandler(ctx, client.Subscription{Filter: topic, QoS: qos},
@@ -65,7 +69,7 @@ func (p *pahoGolang) publish(ctx context.Context, qos byte) error {
 }
 
 // start cannot tell when the message was published.
-func (p *pahoGolang) start(ctx context.Context, qos byte) (func() error, error) {
+func (p *pahoGolang) start(ctx context.Context, qos byte) (token, error) {
 	_, err := p.c.PublishWithOptions(ctx, &paho.Publish{Topic: topic, Payload: payload, QoS: qos},
 		paho.PublishOptions{Method: paho.PublishMethod_AsyncSend})
 	return nil, err
@@ -83,25 +87,26 @@ type pahoMQTT struct{ c mqtt.Client }
 
 func newPahoMQTT(address string) (peer, error) {
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(address).SetProtocolVersion(4).SetClientID("peer"))
-	return pahoMQTT{c}, wait(c.Connect())
+	return pahoMQTT{c}, pahoToken{c.Connect()}.wait(context.Background())
 }
 
-func wait(t mqtt.Token) error {
-	t.Wait()
-	return t.Error()
+type pahoToken struct{ t mqtt.Token }
+
+func (t pahoToken) wait(context.Context) error {
+	t.t.Wait()
+	return t.t.Error()
 }
 
-func (p pahoMQTT) publish(_ context.Context, qos byte) error {
-	return wait(p.c.Publish(topic, qos, false, payload))
+func (p pahoMQTT) publish(ctx context.Context, qos byte) error {
+	return pahoToken{p.c.Publish(topic, qos, false, payload)}.wait(ctx)
 }
 
-func (p pahoMQTT) start(_ context.Context, qos byte) (func() error, error) {
-	t := p.c.Publish(topic, qos, false, payload)
-	return func() error { return wait(t) }, nil
+func (p pahoMQTT) start(_ context.Context, qos byte) (token, error) {
+	return pahoToken{p.c.Publish(topic, qos, false, payload)}, nil
 }
 
-func (p pahoMQTT) subscribe(_ context.Context, qos byte, fn func()) error {
-	return wait(p.c.Subscribe(topic, qos, func(mqtt.Client, mqtt.Message) { fn() }))
+func (p pahoMQTT) subscribe(ctx context.Context, qos byte, fn func()) error {
+	return pahoToken{p.c.Subscribe(topic, qos, func(mqtt.Client, mqtt.Message) { fn() })}.wait(ctx)
 }
 
 func (p pahoMQTT) close() { p.c.Disconnect(100) }

@@ -25,13 +25,16 @@ const window = 1000
 type peer interface {
 	// publish returns when the message was published, as its QoS says.
 	publish(ctx context.Context, qos byte) error
-	// start publishes without waiting. wait returns when the message was published, or
-	// is nil if the client cannot tell; those that follow it then tell.
-	start(ctx context.Context, qos byte) (wait func() error, err error)
+	// start publishes without waiting. The token tells when the message was published,
+	// and is nil if the client cannot tell; those that follow it then tell.
+	start(ctx context.Context, qos byte) (token, error)
 	// subscribe calls fn for each message.
 	subscribe(ctx context.Context, qos byte, fn func()) error
 	close()
 }
+
+// token stands for a message that is under way.
+type token interface{ wait(context.Context) error }
 
 func connect(ctx context.Context, name, url string) (peer, error) {
 	switch name {
@@ -121,21 +124,21 @@ func send(ctx context.Context, p peer, j job, n int) error {
 }
 
 func stream(ctx context.Context, p peer, qos byte, n int) error {
-	var waits [window]func() error
+	var under [window]token
 	for i := range n {
-		if wait := waits[i%window]; wait != nil {
-			if err := wait(); err != nil {
+		if t := under[i%window]; t != nil {
+			if err := t.wait(ctx); err != nil {
 				return err
 			}
 		}
 		var err error
-		if waits[i%window], err = p.start(ctx, qos); err != nil {
+		if under[i%window], err = p.start(ctx, qos); err != nil {
 			return err
 		}
 	}
-	for _, wait := range waits {
-		if wait != nil {
-			if err := wait(); err != nil {
+	for _, t := range under {
+		if t != nil {
+			if err := t.wait(ctx); err != nil {
 				return err
 			}
 		}
