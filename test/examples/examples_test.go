@@ -15,7 +15,7 @@ import (
 	"github.com/wirebird/wirebird/client"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func TestExamples(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -44,6 +44,7 @@ func TestExamples(t *testing.T) {
 	t.Run("request", func(t *testing.T) {
 		run(t, program("request", "-server", serve(t)), "HELLO\n")
 	})
+	t.Run("tls", func(t *testing.T) { testTLS(ctx, t, program) })
 	t.Run("outbox", func(t *testing.T) {
 		url := serve(t)
 		arrived := listen(t, ctx, url)
@@ -97,6 +98,15 @@ func run(t *testing.T, cmd *exec.Cmd, want string) {
 // serve returns the URL of a broker that ends with the test.
 func serve(t *testing.T) string {
 	t.Helper()
+	l, err := startBroker(t).Listen(broker.ListenOptions{URL: "tcp://127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.URL
+}
+
+func startBroker(t *testing.T) *broker.Broker {
+	t.Helper()
 	b, err := broker.New(broker.Options{Shards: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -111,11 +121,7 @@ func serve(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	l, err := b.Listen(broker.ListenOptions{URL: "tcp://127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l.URL
+	return b
 }
 
 func listen(t *testing.T, ctx context.Context, url string) <-chan string {
