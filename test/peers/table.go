@@ -35,7 +35,7 @@ func (p printer) line(name string, r result) {
 
 // ratio is of allocations, of which there may be none.
 func ratio(theirs, ours float64) string {
-	if ours < 0.005 {
+	if theirs > 200*ours {
 		return "> 200"
 	}
 	return fmt.Sprintf("%.2f", theirs/ours)
