@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the client programs that test/interop runs against the broker, and
-# a C compiler for the race detector. Does nothing when all of them are there.
+# Installs the client programs that test/interop and test/tools run, the shells
+# that load our completions, and a C compiler for the race detector. Does nothing when all of them are there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,6 +25,10 @@ has mosquitto_passwd && has mosquitto || packages+=(mosquitto)
 /usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || packages+=(python3 python3-paho-mqtt)
 has node || packages+=(nodejs)
 has npm || packages+=(npm)
+has openssl || packages+=(openssl)
+has zsh || packages+=(zsh)
+has fish || packages+=(fish)
+[ -e /usr/share/bash-completion/bash_completion ] || packages+=(bash-completion)
 has cc || packages+=(gcc libc6-dev)
 
 # install_packages keeps Debian from starting the Mosquitto service: port 1883

@@ -16,8 +16,11 @@ func newBench(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure brokers: messages, latency, connections, durability",
-		Args:  noCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  wirebird bench sub --qos 1
+  wirebird bench latency --rate 1000 --against localhost:1884
+  wirebird bench suite`,
+		Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newBenchPub(s), newBenchSub(s), newBenchConn(s), newBenchLatency(s), newBenchDurable(s), newBenchSuite(s))
 	return cmd

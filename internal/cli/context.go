@@ -46,6 +46,23 @@ func savedFlags() []string {
 	}
 }
 
+// contextNames are the names of the saved connections, for completions.
+func contextNames() []string {
+	file, err := openContexts()
+	if err != nil {
+		return nil
+	}
+	return file.Names()
+}
+
+// completeContext offers the names of the saved connections.
+func completeContext(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return contextNames(), cobra.ShellCompDirectiveNoFileComp
+}
+
 // addressFlags name a server: with one of them on the command line the current
 // context is left alone.
 func addressFlags() []string { return []string{"host", "url", "unix"} }
@@ -118,8 +135,9 @@ func oneName(cmd *cobra.Command, args []string) error {
 func newContextUse() *cobra.Command {
 	var none bool
 	cmd := &cobra.Command{
-		Use:   "use NAME | use --none",
-		Short: "Choose the connection that commands use",
+		Use:               "use NAME | use --none",
+		ValidArgsFunction: completeContext,
+		Short:             "Choose the connection that commands use",
 		Example: `  wirebird context use home
   wirebird context use --none`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -194,11 +212,12 @@ func contextJSON(name string, current bool, c contexts.Context) any {
 
 func newContextRemove() *cobra.Command {
 	return &cobra.Command{
-		Use:     "rm NAME",
-		Aliases: []string{"remove"},
-		Short:   "Forget a saved connection",
-		Example: "  wirebird context rm home",
-		Args:    oneName,
+		Use:               "rm NAME",
+		ValidArgsFunction: completeContext,
+		Aliases:           []string{"remove"},
+		Short:             "Forget a saved connection",
+		Example:           "  wirebird context rm home",
+		Args:              oneName,
 		RunE: func(_ *cobra.Command, args []string) error {
 			file, err := openContexts()
 			if err != nil {
@@ -215,8 +234,9 @@ func newContextRemove() *cobra.Command {
 func newContextShow(s streams) *cobra.Command {
 	var asJSON, secrets bool
 	cmd := &cobra.Command{
-		Use:   "show [NAME]",
-		Short: "Show a saved connection, or the one in use",
+		Use:               "show [NAME]",
+		ValidArgsFunction: completeContext,
+		Short:             "Show a saved connection, or the one in use",
 		Example: `  wirebird context show
   wirebird context show home --json`,
 		Args: func(cmd *cobra.Command, args []string) error {

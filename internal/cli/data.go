@@ -28,8 +28,10 @@ func newData(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Check, count, back up and restore what the broker has stored",
-		Args:  noCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  wirebird data check
+  wirebird data backup /backup/wirebird`,
+		Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDataCheck(s), newDataStats(s), newDataBackup(s), newDataRestore(s))
 	return cmd

@@ -88,11 +88,16 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func newRoot(s streams) *cobra.Command {
 	var version bool
 	root := &cobra.Command{
-		Use:           "wirebird",
-		Short:         "An MQTT broker, and the tools to talk to one",
+		Use:   "wirebird",
+		Short: "An MQTT broker, and the tools to talk to one",
+		Example: `  wirebird serve
+  wirebird sub -t 'sensors/#' -v
+  wirebird pub -t sensors/kitchen -m 21.5`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          noCommand,
+		// Ours has examples, and leaves out what we do not test.
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return printVersion(s.out)
@@ -119,6 +124,8 @@ func newRoot(s streams) *cobra.Command {
 		newConform(s),
 		newConfig(s),
 		newData(s),
+		newCompletion(s),
+		newMan(s),
 		newVersion(s),
 	)
 	return root

@@ -46,6 +46,15 @@ func (v *serverFlags) addTo(cmd *cobra.Command) {
 	f.BoolVar(&v.osCerts, "tls-use-os-certs", false, "trust the system's certificates; makes TLS")
 	f.BoolVar(&v.insecure, "insecure", false, "do not check that the certificate is for the host")
 	f.Bool("help", false, "print this help")
+	for name, words := range map[string]cobra.CompletionFunc{
+		"context": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return contextNames(), cobra.ShellCompDirectiveNoFileComp
+		},
+		"protocol-version": cobra.FixedCompletions([]string{"5", "311", "31"}, cobra.ShellCompDirectiveNoFileComp),
+		"url":              cobra.FixedCompletions([]string{"mqtt://", "mqtts://", "ws://", "wss://", "unix://"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace),
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(name, words) // the flags are there
+	}
 }
 
 // address is the URL of the server that the flags come down to.

@@ -129,6 +129,18 @@ func newTool(t mosquitto.Tool, s streams) *cobra.Command {
 		Long:               t.Long(),
 		Example:            t.Example(name),
 		DisableFlagParsing: true,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			c := t.Complete(args, contextNames())
+			switch {
+			case c.Files && len(c.Words) == 0:
+				return nil, cobra.ShellCompDirectiveDefault
+			case c.Dirs:
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			case c.Files:
+				return c.Words, cobra.ShellCompDirectiveDefault
+			}
+			return c.Words, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if status := runTool(t, name, args, s); status != 0 {
 				return &exitError{status: status}
@@ -136,33 +148,9 @@ func newTool(t mosquitto.Tool, s streams) *cobra.Command {
 			return nil
 		},
 	}
-	f := cmd.Flags()
-	f.SortFlags = false
-	for _, o := range t.Options() {
-		long, short := strings.TrimPrefix(o.Long, "--"), strings.TrimPrefix(o.Short, "-")
-		if long == "" {
-			long = short // a flag needs a name; completion offers the letter
-		}
-		f.VarPF(optionValue(o.Arg), long, short, o.Help).NoOptDefVal = noArgument(o.Arg)
-	}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		c := mosquitto.Call{Tool: t, Name: name}
 		io.WriteString(cmd.OutOrStdout(), c.Usage())
 	})
 	return cmd
-}
-
-// optionValue is the value of a flag that nobody parses. It tells the name of
-// the argument.
-type optionValue string
-
-func (v optionValue) String() string   { return "" }
-func (v optionValue) Set(string) error { return nil }
-func (v optionValue) Type() string     { return string(v) }
-
-func noArgument(arg string) string {
-	if arg == "" {
-		return "true"
-	}
-	return ""
 }

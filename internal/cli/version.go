@@ -28,7 +28,9 @@ func newVersion(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  noArguments,
+		Example: `  wirebird version
+  wirebird version --json`,
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
 				return json.NewEncoder(s.out).Encode(readVersion(debug.ReadBuildInfo()))

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -118,4 +119,37 @@ func ExampleLoad() {
 	// true --in-memory
 	// 0 default
 	// <nil>
+}
+
+func TestShowJSONHasEachSettingOnce(t *testing.T) {
+	c, o, err := config.Load(config.Sources{
+		Env:   []string{"WIREBIRD_DATA=/data"},
+		Flags: []config.KeyValue{{Key: "listen", Value: "tcp://127.0.0.1:1"}, {Key: "allow_anonymous", Value: "false", From: "--set"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := config.ShowJSON(&b, c, o); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]struct {
+		Value any
+		From  string
+	}
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatalf("%v: %s", err, &b)
+	}
+	for _, k := range config.Reference() {
+		if s, ok := got[k.Name]; !ok || s.From == "" {
+			t.Errorf("%s: %+v", k.Name, s)
+		}
+	}
+	if v := got["allow_anonymous"]; v.Value != false || v.From == "default" {
+		t.Errorf("allow_anonymous: %+v", v)
+	}
+	want := []any{map[string]any{"url": "tcp://127.0.0.1:1", "allow_anonymous": true}} // nobody else reaches it
+	if v := got["listen"].Value; !reflect.DeepEqual(v, want) {
+		t.Errorf("listen: %v", v)
+	}
 }

@@ -66,9 +66,7 @@ func (p *parser) given(args []string) map[string]string {
 		name, value, words := cmp.Or(o.Short, o.Long), "", 0
 		switch {
 		case o.Short == "-D":
-			if words = 3; i+2 < len(args) && strings.EqualFold(args[i+2], "user-property") {
-				words = 4
-			}
+			words = propertyLength(args[i+1:])
 		case o.Arg != "":
 			words = 1
 		}

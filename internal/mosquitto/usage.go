@@ -45,19 +45,49 @@ connection is lost, 1 for a mistake; as 'wirebird %[1]s' 2 for a command line th
 makes no sense.`
 	switch t {
 	case Pub:
-		return "Publish messages and wait until the server has them." + fmt.Sprintf(statuses+files, "pub", "")
+		return "Publish messages and wait until the server has them." + fmt.Sprintf(statuses+files, "pub", "") + propertyNames()
 	case Sub:
 		return "Subscribe to topics and print the messages until interrupted. A connection that is\nlost is made again." +
-			fmt.Sprintf(statuses+files, "sub", "27 when -W has\npassed, ") + formats
+			fmt.Sprintf(statuses+files, "sub", "27 when -W has\npassed, ") + formats + propertyNames()
 	case RR:
 		return "Publish a request with a Response Topic and print the first message that comes to it." +
-			fmt.Sprintf(statuses+files, "rr", "27 when -W has\npassed, ") + formats
+			fmt.Sprintf(statuses+files, "rr", "27 when -W has\npassed, ") + formats + propertyNames()
 	}
 	return `Make and change the password files that the broker reads with --password-file, and
 Mosquitto too. Without -b the password is asked for, without being shown. "-c -" prints
 the line instead of writing a file.
 
 The options, messages and exit statuses are those of mosquitto_passwd.`
+}
+
+// propertyNames lists what -D takes, by packet.
+func propertyNames() string {
+	var b strings.Builder
+	b.WriteString("\n\nProperties: -D takes")
+	column := b.Len() - 2
+	for _, k := range carriers() {
+		if !k.supported {
+			continue
+		}
+		for i, name := range propertiesOf(k.name) {
+			word := " " + name
+			if i == 0 {
+				word = " for " + k.name + ": " + name
+			}
+			if i+1 < len(propertiesOf(k.name)) {
+				word += ","
+			} else if k.name != "disconnect" {
+				word += ";"
+			}
+			if column+len(word) > 88 {
+				b.WriteString("\n")
+				word, column = word[1:], 0
+			}
+			b.WriteString(word)
+			column += len(word)
+		}
+	}
+	return b.String() + "."
 }
 
 const formats = `
@@ -112,7 +142,10 @@ func (c *Call) Usage() string {
 			group = o.Group
 			fmt.Fprintf(&b, "\n%s:\n", group)
 		}
-		name := o.name()
+		name := o.Spelling()
+		if o.Short == "" {
+			name = "    " + name
+		}
 		if len(name) > 28 {
 			fmt.Fprintf(&b, "  %s\n", name)
 			name = ""
@@ -122,12 +155,12 @@ func (c *Call) Usage() string {
 	return b.String()
 }
 
-// name is the option with its argument, as the usage text shows it.
-func (o *Option) name() string {
+// Spelling is the option with its argument, as "-q, --qos qos".
+func (o *Option) Spelling() string {
 	name := o.Short
 	switch {
 	case o.Short == "":
-		name = "    " + o.Long
+		name = o.Long
 	case o.Long != "":
 		name += ", " + o.Long
 	}
