@@ -2,7 +2,9 @@ package mosquitto
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,6 +59,11 @@ func (c *Call) passwd() int {
 	}
 	if p.remove {
 		return p.save(file, func(lines []string) ([]string, error) { return removeUser(lines, user) })
+	}
+	if !p.create { // before anybody types a password for nothing
+		if _, err := os.Stat(file); err != nil {
+			return p.cannotOpen(file, err)
+		}
 	}
 	password, status := p.password()
 	if status != 0 {
@@ -167,6 +174,14 @@ func (p *passwdCall) fail(format string, args ...any) int {
 	return exitFailed
 }
 
+func (p *passwdCall) cannotOpen(path string, err error) int {
+	text := ""
+	if errors.Is(err, fs.ErrNotExist) && p.ours() {
+		text = " Add -c to make it."
+	}
+	return p.fail("Error: Unable to open password file %s. %s.%s", path, cause(err), text)
+}
+
 // password asks twice, unless it stands on the command line.
 func (p *passwdCall) password() (string, int) {
 	if p.batch {
@@ -204,7 +219,7 @@ func (p *passwdCall) save(path string, change func([]string) ([]string, error)) 
 	if !p.create {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			return p.fail("Error: Unable to open password file %s. %s.", path, cause(err))
+			return p.cannotOpen(path, err)
 		}
 		if text := strings.TrimSuffix(string(b), "\n"); text != "" {
 			lines = strings.Split(text, "\n")

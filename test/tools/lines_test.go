@@ -150,6 +150,8 @@ var commandLines = map[string][]line{
 
 		// Mistakes.
 		{args: ""},
+		{args: "--help"},
+		{args: "-t a --version", differs: "`--version`"},
 		{args: "-t a -q"},
 		{args: "-t a"},
 		{args: "-m x"},
@@ -316,6 +318,8 @@ var commandLines = map[string][]line{
 
 		// Mistakes.
 		{args: ""},
+		{args: "--help"},
+		{args: "--version", differs: "`--version`"},
 		{args: "-C 1"},
 		{args: "-t a -C 0"},
 		{args: "-t a -W 0"},
@@ -381,6 +385,8 @@ var commandLines = map[string][]line{
 		{args: "-t a -e b -m x -V 311", mode: "refused", differs: "a refusal that `rr -V 311` meets"},
 		{args: "-t a -e b -m x", mode: "denied"},
 		{args: "-t a -e b -m x", mode: "kicked"},
+		{args: "--help"},
+		{args: "--version", differs: "`--version`"},
 		{args: "-t a -m x"},
 		{args: "-e b -m x"},
 		{args: "-t a -e b"},

@@ -217,10 +217,7 @@ func withoutFarewell(s string) string {
 
 func TestToolsDoAsMosquittos(t *testing.T) {
 	b := newBench(t)
-	page, err := os.ReadFile("../../docs/tools.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := readPage(t)
 	for _, tool := range []string{"pub", "sub", "rr"} {
 		theirs, ours := b.tools(t, tool)
 		for _, l := range commandLines[tool] {
@@ -230,16 +227,53 @@ func TestToolsDoAsMosquittos(t *testing.T) {
 				if tool == "rr" {
 					want, got = withoutFarewell(want), withoutFarewell(got)
 				}
-				want = strings.Replace(want, lateTLS, earlyTLS, 1)
-				switch {
-				case l.differs == "" && got != want:
-					t.Errorf("got\n%s\nwant\n%s", got, want)
-				case l.differs != "" && got == want:
-					t.Errorf("nothing differs; take the line out of docs/tools.md:\n%s", got)
-				case l.differs != "" && !strings.Contains(string(page), "| "+l.differs+" |"):
-					t.Errorf("docs/tools.md has no row %q", l.differs)
-				}
+				compare(t, page, l.differs, strings.Replace(want, lateTLS, earlyTLS, 1), got)
 			})
 		}
+	}
+}
+
+// readPage is the page that says what differs.
+func readPage(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/tools.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// compare wants the same, or a difference that the page has a row for.
+func compare(t *testing.T, page, differs, want, got string) {
+	t.Helper()
+	switch {
+	case differs == "" && got != want:
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	case differs != "" && got == want:
+		t.Errorf("nothing differs; take the line out of docs/tools.md:\n%s", got)
+	case differs != "" && !strings.Contains(page, "| "+differs+" |"):
+		t.Errorf("docs/tools.md has no row %q", differs)
+	}
+}
+
+func TestEveryOptionHasALine(t *testing.T) {
+	for tool, lines := range commandLines {
+		used := map[string]bool{}
+		for _, l := range lines {
+			for _, w := range strings.Fields(l.args + " " + l.config) {
+				used[w] = true
+			}
+		}
+		t.Run(tool, func(t *testing.T) {
+			out, err := exec.Command("mosquitto_"+tool, "--help").Output()
+			if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+				t.Skip(err)
+			}
+			for _, m := range regexp.MustCompile(`(?m)^ (-{1,2}[A-Za-z0-9-]+) :`).FindAllStringSubmatch(string(out), -1) {
+				if !used[m[1]] {
+					t.Errorf("no line has %s", m[1])
+				}
+			}
+		})
 	}
 }
