@@ -111,7 +111,11 @@ func (c *config) target(ctx context.Context) (*url.URL, error) {
 	}
 	u := &url.URL{Scheme: "mqtt", Host: net.JoinHostPort(host, strconv.Itoa(port))}
 	if c.ws {
-		u.Scheme, u.Path = "ws", c.wsPath
+		u.Scheme = "ws"
+		u.Path, u.RawQuery, _ = strings.Cut(c.wsPath, "?")
+		if !strings.HasPrefix(u.Path, "/") {
+			u.Path = "/" + u.Path
+		}
 	}
 	if c.secure() {
 		u.Scheme += "s"

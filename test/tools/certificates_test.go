@@ -72,6 +72,11 @@ func (c *certificates) server(name string) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{c.pairs[name]}, NextProtos: []string{"mqtt"}}
 }
 
+// webServer is for WebSocket, which is HTTP/1.1.
+func (c *certificates) webServer() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c.pairs["good"]}, NextProtos: []string{"http/1.1"}}
+}
+
 // demanding wants a certificate of the client.
 func (c *certificates) demanding() *tls.Config {
 	s := c.server("good")

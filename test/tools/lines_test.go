@@ -69,6 +69,9 @@ var commandLines = map[string][]line{
 		{args: "-t a -m x --will-topic w --will-payload p -D will will-delay-interval 5 -D will content-type t"},
 		{args: "-t a -m x", config: "# for all\n-q 1\n-i from config\n\n-D publish user-property k v w\n", differs: "`-D` in a file of options"},
 		{args: "-t a -m x", config: "--foo\n"},
+		{args: "-t a -m x", config: "-q 1\n-i xdg\n", xdg: true},
+		{args: "-t a -m x", config: "-i\n"},
+		{args: "-t a -m x", config: "  -q 1\n-m y\n"},
 		{args: "-t a -m x", config: "-q 7\n"},
 		{args: "-t a -m x -q 2", config: "-q 1\n-r\n"},
 

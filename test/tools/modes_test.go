@@ -48,6 +48,8 @@ func modes(certs *certificates) map[string]func(*server) {
 		"socks5":      func(s *server) { s.socks = &socks{refuse: 5} },
 		"socks6":      func(s *server) { s.socks = &socks{refuse: 6} },
 		"socks7":      func(s *server) { s.socks = &socks{refuse: 7} },
+		"ws":          func(s *server) { s.ws = true },
+		"wss":         func(s *server) { s.ws, s.tls, s.messages = true, certs.webServer(), []packet.Publish{} },
 		"silent":      func(s *server) { s.silent = true },
 		"echo":        func(s *server) { s.echo = true },
 		"assigned":    func(s *server) { s.connack = assigned() },

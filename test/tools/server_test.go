@@ -1,13 +1,19 @@
 package tools
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"github.com/wirebird/wirebird/packet"
 )
@@ -26,6 +32,7 @@ type server struct {
 	noUnsuback bool
 	tls        *tls.Config
 	unix       bool
+	ws         bool             // speaks WebSocket
 	socks      *socks           // speaks SOCKS5 first
 	messages   []packet.Publish // that a subscriber gets; nil for the usual ones
 	after      []packet.Publish // that it gets once it has acknowledged a message
@@ -48,6 +55,9 @@ func (s *server) start(t *testing.T) (address string, stop func()) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
+	if s.ws {
+		return l.Addr().String(), s.webSocket(l, &wg)
+	}
 	wg.Go(func() {
 		for {
 			nc, err := l.Accept()
@@ -58,6 +68,30 @@ func (s *server) start(t *testing.T) (address string, stop func()) {
 		}
 	})
 	return l.Addr().String(), func() { l.Close(); wg.Wait() }
+}
+
+// webSocket serves l and returns what ends that.
+func (s *server) webSocket(l net.Listener, wg *sync.WaitGroup) (stop func()) {
+	h := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"mqtt"}})
+		if err != nil {
+			s.record("%v", err)
+			return
+		}
+		wg.Add(1) // Shutdown does not wait for these
+		defer wg.Done()
+		s.record("WebSocket %s", r.URL.RequestURI())
+		s.serve(websocket.NetConn(context.Background(), ws, websocket.MessageBinary))
+	})}
+	config := s.tls
+	s.tls = nil // serve is above it
+	wg.Go(func() {
+		if config != nil {
+			l = tls.NewListener(l, config)
+		}
+		_ = h.Serve(l) // until Shutdown
+	})
+	return func() { _ = h.Shutdown(context.Background()); wg.Wait() }
 }
 
 func (s *server) record(format string, args ...any) {

@@ -93,8 +93,10 @@ type line struct {
 	args string // words, which ' may hold together; $PORT, $SOCK and $DIR are replaced
 	mode string // of the server; see modes
 	in   string // standard input; empty for the usual one
-	// config is the content of the file of options.
+	// config is the content of the file of options; xdg puts it where
+	// $XDG_CONFIG_HOME says.
 	config string
+	xdg    bool
 	// differs is the row of docs/tools.md that says why the tools differ here.
 	differs string
 }
@@ -112,8 +114,13 @@ func (b *bench) run(t *testing.T, tool string, l line) string {
 	set(s)
 	address, stop := s.start(t)
 	home := t.TempDir()
+	env := []string{"HOME=" + home, "TZ=UTC", "GORACE=atexit_sleep_ms=0"}
 	if l.config != "" {
 		path := filepath.Join(home, ".config", filepath.Base(tool))
+		if l.xdg {
+			path = filepath.Join(home, "xdg", filepath.Base(tool))
+			env = append(env, "XDG_CONFIG_HOME="+filepath.Dir(path))
+		}
 		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(l.config), 0o600)); err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +128,7 @@ func (b *bench) run(t *testing.T, tool string, l line) string {
 	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool, b.words(l, address)...)
-	cmd.Env = []string{"HOME=" + home, "TZ=UTC", "GORACE=atexit_sleep_ms=0"}
+	cmd.Env = env
 	cmd.Dir = b.dir
 	cmd.Stdin = strings.NewReader(l.in)
 	if l.in == "" {
