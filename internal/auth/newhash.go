@@ -20,6 +20,9 @@ const (
 // DefaultIterations is for KindPBKDF2; OWASP's advice for SHA-512.
 const DefaultIterations = 210_000
 
+// saltBytes is what Mosquitto takes in hashes of SHA-512; it refuses others.
+const saltBytes = 12
+
 // Cost of new Argon2id hashes: OWASP's advice.
 const (
 	argonKiB     = 19 << 10
@@ -30,7 +33,10 @@ const (
 // NewHash returns what stands after "user:" in a password file. iterations is
 // for KindPBKDF2; 0 means DefaultIterations.
 func NewHash(kind string, password []byte, iterations int) (string, error) {
-	salt := make([]byte, 16)
+	salt := make([]byte, saltBytes)
+	if kind == KindArgon2id {
+		salt = make([]byte, 16)
+	}
 	rand.Read(salt) // it never fails
 	std := base64.StdEncoding.EncodeToString
 	switch kind {

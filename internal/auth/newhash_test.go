@@ -1,8 +1,10 @@
 package auth_test
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/wirebird/wirebird/internal/auth"
@@ -27,6 +29,16 @@ func TestNewHashesAreAccepted(t *testing.T) {
 				t.Errorf("%s does not tell right from wrong", h)
 			}
 		})
+	}
+	for _, kind := range []string{auth.KindPBKDF2, auth.KindSHA512} {
+		h, err := auth.NewHash(kind, []byte("secret"), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := strings.Split(h, "$")
+		if salt, err := base64.StdEncoding.DecodeString(parts[len(parts)-2]); err != nil || len(salt) != 12 {
+			t.Errorf("%s: a salt of %d bytes, %v; Mosquitto takes 12 only", h, len(salt), err)
+		}
 	}
 	if _, err := auth.NewHash("md5", nil, 0); err == nil {
 		t.Error("an unknown kind is accepted")

@@ -77,8 +77,8 @@ var passwdLines = []passwdLine{
 }
 
 var (
-	pbkdf2 = regexp.MustCompile(`\$7\$\d+\$[A-Za-z0-9+/]{16,}={0,2}\$[A-Za-z0-9+/]{86}==`)
-	sha512 = regexp.MustCompile(`\$6\$[A-Za-z0-9+/]{16,}={0,2}\$[A-Za-z0-9+/]{86}==`)
+	pbkdf2 = regexp.MustCompile(`\$7\$\d+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==`)
+	sha512 = regexp.MustCompile(`\$6\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==`)
 )
 
 // runPasswd returns everything there is to compare, with what is random taken
