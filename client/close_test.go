@@ -186,3 +186,33 @@ func TestCloseWithAnOutbox(t *testing.T) {
 		t.Errorf("Publish: %v", err)
 	}
 }
+
+// Whoever publishes as the client closes gets an error, and the client stays whole. The
+// clock is real: a bubble's would stand still while something waits for a lock.
+func TestPublishingToAClosedClientWithAnEndedContext(t *testing.T) {
+	c, _, p, _ := connect(t, client.Options{}, &packet.Connack{})
+	done := async(c.Close)
+	expect[*packet.Disconnect](p)
+	p.nc.Close()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	tried := async(func() error {
+		for range 100 { // which of the two errors comes is chance
+			if err := c.Publish(ctx, client.Message{Topic: "a", QoS: 1}); err == nil {
+				return errors.New("published without an error")
+			}
+		}
+		return nil
+	})
+	select {
+	case err := <-tried:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Publish does not return")
+	}
+}

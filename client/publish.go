@@ -113,6 +113,7 @@ func (c *Client) accept(ctx context.Context, o *outbound) error {
 	c.mu.Lock()
 	cn := c.conn
 	if err := c.publishLocked(o); err != nil {
+		o.finished = true // nobody withdraws it any more
 		o.complete(packet.ReasonOf(err), err)
 	}
 	c.mu.Unlock()
