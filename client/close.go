@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/wirebird/wirebird/packet"
@@ -16,8 +17,12 @@ func (c *Client) Disconnect(ctx context.Context, code packet.ReasonCode) error {
 }
 
 // DisconnectWith is Disconnect with a packet of the caller's making, for its
-// properties.
+// properties. A packet that a client must not send is an error, and the client
+// goes on.
 func (c *Client) DisconnectWith(ctx context.Context, p *packet.Disconnect) error {
+	if err := c.checkDisconnect(p); err != nil {
+		return fmt.Errorf("disconnect: %w", err)
+	}
 	c.mu.Lock()
 	c.closing = true
 	cn := c.conn
@@ -41,6 +46,21 @@ func (c *Client) DisconnectWith(ctx context.Context, p *packet.Disconnect) error
 		cn.nc.Close()
 		return ctx.Err()
 	}
+}
+
+// checkDisconnect refuses what no client may send [MQTT-3.14.2-1].
+func (c *Client) checkDisconnect(p *packet.Disconnect) error {
+	q, _, err := packet.Parse(packet.V5, p.Append(nil, packet.V5)) // as a server would
+	if err != nil {
+		return err
+	}
+	switch props := &q.(*packet.Disconnect).Properties; {
+	case props.Has(packet.PropServerReference): // §3.14.2.2.5
+		return errors.New("only a server sends a Server Reference")
+	case props.SessionExpiry > 0 && c.opts.SessionExpiry == 0: // §3.14.2.2.2
+		return errors.New("the session expiry was 0 in CONNECT and cannot be raised: set Options.SessionExpiry")
+	}
+	return nil
 }
 
 // Close disconnects and waits until nothing of the client runs any more, the

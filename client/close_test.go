@@ -216,3 +216,31 @@ func TestPublishingToAClosedClientWithAnEndedContext(t *testing.T) {
 		t.Fatal("Publish does not return")
 	}
 }
+
+// [MQTT-3.14.2-1]
+func TestDisconnectRefusesWhatNoClientMaySend(t *testing.T) {
+	property := func(id packet.PropertyID, p packet.Properties) packet.Disconnect {
+		p.Mark(id)
+		return packet.Disconnect{Properties: p}
+	}
+	for name, d := range map[string]packet.Disconnect{
+		"a code of SUBACK":     {Code: packet.GrantedQoS1},
+		"a code there is not":  {Code: 0xFF},
+		"a Server Reference":   property(packet.PropServerReference, packet.Properties{ServerReference: []byte("x")}),
+		"expiry, 0 in CONNECT": property(packet.PropSessionExpiry, packet.Properties{SessionExpiry: 1}),
+		"bad UTF-8":            property(packet.PropReasonString, packet.Properties{ReasonString: []byte("\xff")}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _, p, _ := connect(t, client.Options{}, &packet.Connack{})
+				if err := c.DisconnectWith(t.Context(), &d); err == nil {
+					t.Error("no error")
+				}
+				p.quiet()
+				if !c.Connected() {
+					t.Error("the client has ended")
+				}
+			})
+		})
+	}
+}
