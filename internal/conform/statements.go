@@ -18,15 +18,18 @@ type Statement struct {
 	Binds   string // client, server or both
 	Outside bool   // whether it can be tested from outside
 	Text    string // paraphrased
-	// Why tells why no check covers the statement; "" when one does.
+	// Why tells why no check of a broker covers the statement; "" when one does.
 	Why string
-	// Where lists Go tests of the client's side, as client.TestName, separated by
-	// spaces; may be empty.
-	Where string
+	// WhyClient tells why no check of the client does; "" when one does, and when the
+	// statement does not bind a client.
+	WhyClient string
 }
 
 // BindsServer tells whether a server can break the statement.
 func (s Statement) BindsServer() bool { return s.Binds != "client" }
+
+// BindsClient tells whether a client can break the statement.
+func (s Statement) BindsClient() bool { return s.Binds != "server" }
 
 // Versions are those that can be checked, oldest first.
 func Versions() []packet.Version { return []packet.Version{packet.V31, packet.V311, packet.V5} }
@@ -61,7 +64,7 @@ func Statements(v packet.Version) ([]Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes, err := readTable("statements/"+short(v)+"-notes.tsv", "id", "why", "where")
+	notes, err := readTable("statements/"+short(v)+"-notes.tsv", "id", "broker", "client")
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +79,7 @@ func Statements(v packet.Version) ([]Statement, error) {
 		if !ok {
 			return nil, fmt.Errorf("notes of MQTT %v: there is no statement %s", v, n[0])
 		}
-		list[i].Why, list[i].Where = n[1], n[2]
+		list[i].Why, list[i].WhyClient = n[1], n[2]
 	}
 	return list, nil
 }

@@ -3,13 +3,12 @@
 package conform
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -192,46 +191,6 @@ func TestEveryStatementIsCovered(t *testing.T) {
 	}
 }
 
-// The tests that the tables name are there.
-func TestNamedTestsExist(t *testing.T) {
-	for _, v := range conform.Versions() {
-		statements, err := conform.Statements(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range statements {
-			for _, where := range strings.Fields(s.Where) {
-				dir, name, ok := strings.Cut(where, ".")
-				if !ok || !slices.Contains(testsIn(t, dir), name) {
-					t.Errorf("MQTT %v: %s names the test %s, which does not exist", v, s.ID, where)
-				}
-			}
-		}
-	}
-}
-
-// testsIn lists the test functions of a folder, as client or internal/session.
-func testsIn(t *testing.T, dir string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, file := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
-				names = append(names, fn.Name.Name)
-			}
-		}
-	}
-	return names
-}
-
 // document is the page as tables and results say.
 func document(t *testing.T, all map[packet.Version][]conform.Result) string {
 	t.Helper()
@@ -242,29 +201,18 @@ func document(t *testing.T, all map[packet.Version][]conform.Result) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		outcome := map[string]conform.Result{}
+		broker := map[string]conform.Result{}
 		for _, r := range all[v] {
-			outcome[r.ID] = r
+			broker[r.ID] = r
 		}
-		sum := conform.Summarize(all[v])
-		fmt.Fprintf(&b, "## MQTT %v\n\n%d statements: %v, %d without a check\n\n", v, len(statements), sum, len(statements)-len(all[v]))
-		b.WriteString("| statement | binds | what it says | result | checks, or why there is none |\n|---|---|---|---|---|\n")
+		client := clientResults(t, v, statements)
+		fmt.Fprintf(&b, "## MQTT %v\n\n%d statements\n\n", v, len(statements))
+		fmt.Fprintf(&b, "- broker: %v, %d without a check\n", conform.Summarize(all[v]), len(statements)-len(all[v]))
+		fmt.Fprintf(&b, "- client: %v, %d bind a client and have no check\n\n", conform.Summarize(slices.Collect(maps.Values(client))), unchecked(statements, client))
+		b.WriteString("| statement | binds | what it says | broker | client | checks, or why there is none |\n|---|---|---|---|---|---|\n")
 		for _, s := range statements {
-			r, ok := outcome[s.ID]
-			result, checks := "–", s.Why
-			if s.Where != "" {
-				checks += "; `" + strings.Join(strings.Fields(s.Where), "`, `") + "`"
-			}
-			if ok {
-				result, checks = string(r.Outcome), ""
-				for i, c := range r.Checks {
-					if i > 0 {
-						checks += ", "
-					}
-					checks += c.Name
-				}
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", s.ID, s.Binds, cell(s.Text), result, cell(checks))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", s.ID, s.Binds, cell(s.Text), outcome(broker, s.ID), outcome(client, s.ID),
+				cell(explain(s, broker, client)))
 		}
 		b.WriteString("\n")
 	}
@@ -274,6 +222,60 @@ func document(t *testing.T, all map[packet.Version][]conform.Result) string {
 	}
 	b.Write(table)
 	return b.String()
+}
+
+// clientResults are those of the client's checks, by statement.
+func clientResults(t *testing.T, v packet.Version, statements []conform.Statement) map[string]conform.Result {
+	outcomes := clientOutcomes(t, v)
+	results := map[string]conform.Result{}
+	for _, s := range statements {
+		r := conform.Result{ID: s.ID, Outcome: conform.Pass}
+		for _, name := range clientChecksOf(v, s.ID) {
+			r.Checks = append(r.Checks, conform.CheckResult{Name: name})
+			if outcomes[name] != "" {
+				r.Outcome = conform.Fail
+			}
+		}
+		if len(r.Checks) > 0 {
+			results[s.ID] = r
+		}
+	}
+	return results
+}
+
+// unchecked counts the statements that bind a client and have no check of it.
+func unchecked(statements []conform.Statement, client map[string]conform.Result) int {
+	n := 0
+	for _, s := range statements {
+		if _, ok := client[s.ID]; s.BindsClient() && !ok {
+			n++
+		}
+	}
+	return n
+}
+
+func outcome(results map[string]conform.Result, id string) string {
+	if r, ok := results[id]; ok {
+		return string(r.Outcome)
+	}
+	return "–"
+}
+
+// explain names the checks of a statement, or says why there is none.
+func explain(s conform.Statement, broker, client map[string]conform.Result) string {
+	text := cmp.Or(names(broker[s.ID]), s.Why)
+	if s.BindsClient() {
+		text += "; client: " + cmp.Or(names(client[s.ID]), s.WhyClient)
+	}
+	return text
+}
+
+func names(r conform.Result) string {
+	var list []string
+	for _, c := range r.Checks {
+		list = append(list, c.Name)
+	}
+	return strings.Join(list, ", ")
 }
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
@@ -287,5 +289,9 @@ makes this page and fails when it is stale: ` + "`make conform`" + `.
 ` + "`wirebird conform HOST:PORT --mqtt 5.0`" + ` runs the same checks against any broker, over raw sockets, and
 tells for each that fails what was sent, what came and what was expected. ` + "`--run`" + ` takes a statement or a
 name of the last column. PASS here is the result with users, SCRAM-SHA-256 and WebSocket configured.
+
+The client column is about the Go client of this project, which a scripted server drives:
+` + "`go test ./test/conform -run TestClientConformance/5.0/MQTT-3.1.2-20`" + `. Each check, of the broker and of the
+client, is known to fail when its rule is broken: tests break answers and packets on their way.
 
 `

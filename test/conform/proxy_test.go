@@ -17,6 +17,12 @@ type fault struct {
 	fromClient func(l *link, p packet.Packet, b []byte) [][]byte // p is nil when b breaks the format
 	// ended is called when the broker has closed, before the client sees it.
 	ended func(l *link)
+	// deaf hides the end of a connection from the checks of clients.
+	deaf bool
+	// head, frame and answer change what clients send and get over WebSocket: the request
+	// for the upgrade, a frame of the client, a frame of the server.
+	head          func(request string) string
+	frame, answer func(f wsFrame) wsFrame
 }
 
 // link is one connection through a proxy. Each field belongs to one direction.

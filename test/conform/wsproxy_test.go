@@ -2,6 +2,8 @@ package conform
 
 import (
 	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/binary"
 	"io"
 	"net"
@@ -163,4 +165,18 @@ func appendFrame(dst []byte, f wsFrame, masked byte) []byte {
 		dst = append(dst, 0, 0, 0, 0)
 	}
 	return append(dst, f.data...)
+}
+
+// switching is a server's answer to an upgrade that asks for the subprotocol mqtt.
+func switching(head string) string {
+	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 §1.3
+	key := ""
+	for line := range strings.SplitSeq(head, "\r\n") {
+		if name, value, _ := strings.Cut(line, ": "); strings.EqualFold(name, "Sec-WebSocket-Key") {
+			key = value
+		}
+	}
+	sum := sha1.Sum([]byte(key + guid))
+	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: mqtt\r\n" +
+		"Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n"
 }
