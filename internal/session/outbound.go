@@ -1,6 +1,5 @@
 package session
 
-
 // Outbound is the sending half of a Session. Messages wait in its queue, and, from the
 // first PUBLISH until the acknowledgement, in its window.
 //
