@@ -4,6 +4,7 @@ Usage: scenarios.py NAME VERSION, with the broker's address in the environment.
 Each scenario is a function of that name; an assertion ends it with a message.
 The names that start with v5_ are of MQTT 5.0 only.
 """
+import itertools
 import queue
 import sys
 
@@ -150,8 +151,8 @@ def await_expiry(a, seconds):
     """Returns when the broker has let a message expire that a has just published."""
     a.publish('clock', 'tick', 1, retain=True,
               props=properties(PacketTypes.PUBLISH, MessageExpiryInterval=seconds))
-    while True:
-        reader = Peer('5', 'reader').connected().subscribe('clock', 1)
+    for number in itertools.count():  # names of their own: a DISCONNECT may come after the next CONNECT
+        reader = Peer('5', f'reader{number}').connected().subscribe('clock', 1)
         a.publish('clock', 'marker', 1)
         message = reader.messages.get(timeout=PATIENCE)
         reader.close()
