@@ -13,9 +13,33 @@ import (
 type keeper struct {
 	recording bool // false when the journal keeps nothing
 	ops       []journal.Op
-	turn      uint64 // number of submissions so far
+	targets   []journal.Target // that ops refer to
+	spare     []recorded       // to be used again
+	turn      uint64           // number of submissions so far
 	holders   []*client
 	others    []waiter
+}
+
+// recorded is what a turn has recorded.
+type recorded struct {
+	ops     []journal.Op
+	targets []journal.Target
+}
+
+// What is kept of turns, to be used again.
+const (
+	spareTurns = 4
+	spareOps   = 4096
+)
+
+// reuse takes back what the journal has done with.
+func (k *core) reuse(r recorded) {
+	if len(k.spare) == spareTurns || cap(r.ops) > spareOps || cap(r.targets) > spareOps {
+		return
+	}
+	clear(r.ops)
+	clear(r.targets)
+	k.spare = append(k.spare, recorded{r.ops[:0], r.targets[:0]})
 }
 
 // waiter is somebody else who waits for a submission.
@@ -32,15 +56,26 @@ func (k *core) afterCommit(done func(error)) {
 // held is a packet that waits for a submission.
 type held struct {
 	turn  uint64
-	bytes []byte
-	t     packet.Type
+	bytes []byte // nil for an acknowledgement, which id and code make
 	then  func()
+	id    uint16
+	code  packet.ReasonCode
+	t     packet.Type
 }
+
+// size counts against what may be held.
+func (h *held) size() int { return max(len(h.bytes), ackBytes) }
+
+const ackBytes = 5 // with a reason code, which not all have
+
+// heldKept is how many places for packets a connection keeps when it holds none.
+const heldKept = 64
 
 // committed is the journal's completion, as mail.
 type committed struct {
 	turn uint64
 	err  error
+	recorded
 }
 
 // record notes a change of durable state.
@@ -65,13 +100,17 @@ func (k *core) changed(before int) bool { return len(k.ops) > before }
 // hold sends bytes, a whole packet, when this turn's operations are safe; when there are
 // none so far, when those of earlier turns are.
 func (k *core) hold(c *client, bytes []byte, t packet.Type, then func()) {
+	k.holdBack(c, held{bytes: bytes, t: t, then: then})
+}
+
+func (k *core) holdBack(c *client, h held) {
 	x := c.extra()
-	turn := k.turn
+	h.turn = k.turn
 	if len(k.ops) > 0 {
-		turn++
+		h.turn++
 	}
-	x.held = append(x.held, held{turn: turn, bytes: bytes, t: t, then: then})
-	x.heldBytes += len(bytes)
+	x.held = append(x.held, h)
+	x.heldBytes += h.size()
 	if !x.holding {
 		x.holding = true
 		k.holders = append(k.holders, c)
@@ -115,15 +154,20 @@ func (k *core) submit() {
 	if len(k.ops) == 0 {
 		return
 	}
-	ops := k.ops
-	k.ops = nil
+	r := recorded{k.ops, k.targets}
+	k.ops, k.targets = nil, nil
+	if n := len(k.spare); n > 0 {
+		k.ops, k.targets = k.spare[n-1].ops, k.spare[n-1].targets
+		k.spare = k.spare[:n-1]
+	}
 	k.turn++
 	turn, loop := k.turn, k.l
-	k.b.o.Journal.Submit(k.id, ops, func(err error) { loop.Post(committed{turn, err}) })
+	k.b.o.Journal.Submit(k.id, r.ops, func(err error) { loop.Post(committed{turn, err, r}) })
 }
 
 // committed lets go of what waited for a submission.
 func (k *core) committed(m committed) {
+	k.reuse(m.recorded)
 	if m.err != nil && k.b.failed.CompareAndSwap(false, true) {
 		k.b.log.Error("cannot store: QoS 1 and 2 messages are no longer acknowledged, QoS 0 goes on", "error", m.err)
 	}
@@ -147,9 +191,13 @@ func (k *core) committed(m committed) {
 		for n < len(x.held) && x.held[n].turn <= m.turn {
 			h := x.held[n]
 			n++
-			x.heldBytes -= len(h.bytes)
-			c.conn.Write(h.bytes)
-			k.sent(h.t, len(h.bytes))
+			x.heldBytes -= h.size()
+			if h.bytes == nil {
+				k.ackNow(c, h.t, h.id, h.code)
+			} else {
+				c.conn.Write(h.bytes)
+				k.sent(h.t, len(h.bytes))
+			}
 			if h.t == packet.PUBACK {
 				c.unacked--
 			}
@@ -164,10 +212,12 @@ func (k *core) committed(m committed) {
 			x.held, x.holding = nil, false
 			continue
 		}
-		x.held = x.held[n:]
-		if x.holding = len(x.held) > 0; x.holding {
+		rest := copy(x.held, x.held[n:])
+		clear(x.held[rest:])
+		x.held = x.held[:rest]
+		if x.holding = rest > 0; x.holding {
 			k.holders = append(k.holders, c)
-		} else {
+		} else if cap(x.held) > heldKept {
 			x.held = nil
 		}
 		if c.state == connected && c.s.out != nil && c.s.out.Waiting() {
@@ -200,14 +250,13 @@ func (k *core) notStored(c *client, m committed) {
 			k.holders = append(k.holders, c)
 			return
 		case c.version == packet.V5 && (h.t == packet.PUBACK || h.t == packet.PUBREC):
-			id := uint16(h.bytes[2])<<8 | uint16(h.bytes[3])
 			if h.t == packet.PUBACK {
 				c.unacked--
 			} else if c.s.in != nil {
-				c.s.in.Release(id)
+				c.s.in.Release(h.id)
 			}
 			k.stats.notStored++
-			k.ackNow(c, h.t, id, code)
+			k.ackNow(c, h.t, h.id, code)
 		default:
 			k.stats.notStored++
 			k.disconnect(c, code, "not stored")

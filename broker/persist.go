@@ -12,7 +12,7 @@ import (
 // operation, so that the publisher's acknowledgement waits for all of them, and one for
 // each of chosen, the members of its shared subscriptions.
 func (k *core) persist(m *outgoing, mt *route.Match, chosen []*route.Target) {
-	var targets []journal.Target
+	first := len(k.targets)
 	for _, list := range mt.ByShard {
 		for i := range list {
 			t, ids := &list[i], mt.IDs
@@ -26,10 +26,10 @@ func (k *core) persist(m *outgoing, mt *route.Match, chosen []*route.Target) {
 				}
 				t, ids = &own, ownIDs
 			}
-			targets = append(targets, journalTarget(m, t, ids))
+			k.targets = append(k.targets, journalTarget(m, t, ids))
 		}
 	}
-	m.mid = k.store(m, targets)
+	m.mid = k.store(m, first)
 	k.chosenMIDs = k.chosenMIDs[:0]
 	for i, t := range chosen {
 		k.chosenMIDs = append(k.chosenMIDs, k.persistShared(m, t, &mt.Groups[i]))
@@ -44,7 +44,9 @@ func (k *core) persistShared(m *outgoing, t *route.Target, g *route.Group) uint6
 	}
 	to := journalTarget(m, t, nil)
 	to.Share, to.Filter = g.Share, g.Filter
-	return k.store(m, []journal.Target{to})
+	first := len(k.targets)
+	k.targets = append(k.targets, to)
+	return k.store(m, first)
 }
 
 func journalTarget(m *outgoing, t *route.Target, ids []uint32) journal.Target {
@@ -58,8 +60,10 @@ func journalTarget(m *outgoing, t *route.Target, ids []uint32) journal.Target {
 	return to
 }
 
-// store records m for targets and returns the name that their entries bear.
-func (k *core) store(m *outgoing, targets []journal.Target) uint64 {
+// store records m for the targets from the first-th on, and returns the name that their
+// entries bear.
+func (k *core) store(m *outgoing, first int) uint64 {
+	targets := slices.Clip(k.targets[first:])
 	if len(targets) == 0 {
 		return 0
 	}

@@ -193,11 +193,7 @@ func (k *core) acknowledge(c *client, t packet.Type, id uint16, code packet.Reas
 		k.ackNow(c, t, id, code)
 		return
 	}
-	var p packet.Packet = &packet.Puback{ID: id, Code: code}
-	if t == packet.PUBREC {
-		p = &packet.Pubrec{ID: id, Code: code}
-	}
-	k.hold(c, p.Append(nil, c.version), t, nil)
+	k.holdBack(c, held{t: t, id: id, code: code})
 	if t == packet.PUBACK { // a QoS 2 message counts as unreleased
 		c.unacked++
 	}

@@ -68,8 +68,8 @@ type Target struct {
 
 // Journal makes changes durable. Implementations are safe for concurrent use.
 type Journal interface {
-	// Submit takes over ops, all that one shard's turn has changed, in their order, and
-	// does not block. They become durable all or none. done is called once, from any
+	// Submit takes ops, all that one shard's turn has changed, in their order, and does not
+	// block. They become durable all or none. They are borrowed until done is called. done is called once, from any
 	// goroutine, when they are safe, or with the error that keeps them from being so.
 	// Over all lanes there is one order, that of the calls; completions keep it.
 	Submit(lane int, ops []Op, done func(error))
