@@ -4,7 +4,7 @@ package sim
 
 const (
 	defaultSeeds = 2000
-	powerSeeds   = 1000
+	powerSeeds   = 1500
 	controlSeeds = 100 // how many schedules may pass before a control loses something
 	replaySeeds  = 20
 )
