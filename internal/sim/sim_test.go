@@ -30,7 +30,7 @@ func sweep(t *testing.T, first, last uint64, plan Plan) (total Result) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	start := time.Now()
-	for range runtime.GOMAXPROCS(0) {
+	for range 4 * runtime.GOMAXPROCS(0) { // a schedule waits for the goroutines of its database
 		wg.Go(func() {
 			for s := next.Add(1); s <= last && !t.Failed(); s = next.Add(1) {
 				script := New(s, plan)
