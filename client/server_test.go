@@ -308,3 +308,140 @@ func TestAPublishWaitsThroughManyConnections(t *testing.T) {
 		}
 	})
 }
+
+func TestASessionAfterCleanStartIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, packet.V5)
+		done := async(func() error {
+			c, err := client.Connect(t.Context(), client.Options{Version: packet.V5, ClientID: "test", Dial: s.dial, CleanStart: true})
+			if err == nil {
+				c.Close()
+			}
+			return err
+		})
+		p, _ := s.accept(&packet.Connack{SessionPresent: true}) // [MQTT-3.2.2-2]
+		if got := expect[*packet.Disconnect](p); got.Code != packet.ProtocolError {
+			t.Errorf("left with %v", got)
+		}
+		if err := <-done; packet.ReasonOf(err) != packet.ProtocolError {
+			t.Error(err)
+		}
+	})
+}
+
+// Two clients of one server must not come back at the same moments.
+func TestWaitsBeforeAttemptsAreRandomWithinTheirBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lowest, highest = time.Second, 8 * time.Second
+		var attempts []time.Time
+		enough := make(chan struct{})
+		c := start(t, client.Options{Reconnect: client.ReconnectOptions{Min: lowest, Max: highest},
+			Dial: func(context.Context) (net.Conn, error) {
+				if attempts = append(attempts, time.Now()); len(attempts) == 40 {
+					close(enough)
+				}
+				return nil, errors.New("no network")
+			}})
+		<-enough
+		c.Close()
+		known := map[time.Duration]bool{}
+		for i := 1; i < len(attempts); i++ {
+			wait := attempts[i].Sub(attempts[i-1])
+			if limit := min(highest, lowest<<min(i, 10)); wait < lowest || wait > limit {
+				t.Errorf("wait %d is %v, want %v to %v", i, wait, lowest, limit)
+			}
+			known[wait] = true
+		}
+		if len(known) < 30 {
+			t.Errorf("only %d different waits of 39", len(known))
+		}
+	})
+}
+
+// deaf is a server's end that reads CONNECT, answers it, and reads no more.
+func deaf(t *testing.T, far net.Conn) {
+	if _, err := packet.NewReader(far, packet.V5, 0).ReadPacket(); err != nil {
+		t.Error(err)
+	}
+	if _, err := far.Write((&packet.Connack{}).Append(nil, packet.V5)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAServerThatReadsNoMoreIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, packet.V5)
+		stuck := true
+		c := start(t, client.Options{Version: packet.V5, ClientID: "test", KeepAlive: -1, Dial: func(ctx context.Context) (net.Conn, error) {
+			if !stuck {
+				return s.dial(ctx)
+			}
+			stuck = false
+			near, far := net.Pipe()
+			t.Cleanup(func() { far.Close() })
+			go deaf(t, far)
+			return near, nil
+		}})
+		defer c.Close()
+		if err := c.AwaitConnection(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		done := async(func() error { return c.Publish(t.Context(), client.Message{Topic: "a", QoS: 1}) })
+		p, _ := s.accept(&packet.Connack{})
+		if d := time.Since(begun); d < 10*time.Second || d > 40*time.Second {
+			t.Errorf("left after %v", d)
+		}
+		p.send(&packet.Puback{ID: expect[*packet.Publish](p).ID})
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// halfConn can close one direction, as TCP can.
+type halfConn struct {
+	net.Conn
+	events chan<- string
+}
+
+func (h halfConn) CloseWrite() error { h.events <- "CloseWrite"; return nil }
+func (h halfConn) Close() error      { h.events <- "Close"; return h.Conn.Close() }
+
+// Closing at once could destroy the DISCONNECT on its way.
+func TestTheServerHasTimeToReadTheFarewell(t *testing.T) {
+	for name, closes := range map[string]bool{"it closes": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				events := make(chan string, 10)
+				near, far := net.Pipe()
+				defer far.Close()
+				c := start(t, client.Options{Version: packet.V5, ClientID: "test", Dial: func(context.Context) (net.Conn, error) {
+					return halfConn{near, events}, nil
+				}})
+				deaf(t, far)
+				if err := c.AwaitConnection(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				done := async(c.Close)
+				if p, err := packet.NewReader(far, packet.V5, 0).ReadPacket(); err != nil || p.Type() != packet.DISCONNECT {
+					t.Errorf("got %v, %v", p, err)
+				}
+				synctest.Wait()
+				if len(events) != 1 || <-events != "CloseWrite" {
+					t.Errorf("not one direction closed first")
+				}
+				if closes {
+					far.Close()
+				}
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if d := time.Since(begun); closes && d != 0 || !closes && d != time.Second {
+					t.Errorf("closed after %v", d)
+				}
+			})
+		})
+	}
+}
