@@ -133,7 +133,7 @@ func (t *target) dial(ctx context.Context, o *Options) (net.Conn, error) {
 	secure := tls.Client(nc, t.tlsConfig(o))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		return nil, err
+		return nil, fmt.Errorf("TLS handshake with %s: %w", t.address, err)
 	}
 	return secure, nil
 }
