@@ -16,7 +16,6 @@ type conn struct {
 	r         *packet.Reader
 	version   packet.Version
 	keepAlive time.Duration // 0 is none
-	wake      chan struct{} // room for one: there is something to write
 	readDone  chan struct{} // closed when read has returned
 	ended     chan struct{} // closed when nothing serves the connection any more
 	trace     func(sent bool, p packet.Packet)
@@ -29,18 +28,25 @@ type conn struct {
 
 	born  time.Time
 	heard atomic.Int64 // when bytes came last, in nanoseconds since born
-	due   atomic.Bool  // it is time to look at the keep alive
+	*alarm
+}
+
+// alarm wakes the writer of a connection. It holds nothing else, because a timer that
+// was stopped may keep it for as long as the timer would have run.
+type alarm struct {
+	wake chan struct{} // room for one: there is something to write, or due
+	due  atomic.Bool   // it is time to look at the keep alive
 }
 
 func (c *Client) newConn(nc net.Conn, v packet.Version) *conn {
 	cn := &conn{
 		version:  v,
-		wake:     make(chan struct{}, 1),
 		readDone: make(chan struct{}),
 		ended:    make(chan struct{}),
 		trace:    c.opts.Trace,
 		out:      output{version: v, trace: c.opts.Trace != nil},
 		born:     time.Now(),
+		alarm:    &alarm{wake: make(chan struct{}, 1)},
 	}
 	cn.nc = countingConn{nc, cn, &c.counts}
 	cn.r = packet.NewReader(cn.nc, v, int(c.opts.MaxPacketSize))
@@ -56,15 +62,15 @@ func (cn *conn) addLast(p *packet.Disconnect) {
 }
 
 // look makes the writer look at the keep alive.
-func (cn *conn) look() {
-	cn.due.Store(true)
-	cn.kick()
+func (a *alarm) look() {
+	a.due.Store(true)
+	a.kick()
 }
 
 // kick wakes the writer.
-func (cn *conn) kick() {
+func (a *alarm) kick() {
 	select {
-	case cn.wake <- struct{}{}:
+	case a.wake <- struct{}{}:
 	default: // it is awake, or about to be
 	}
 }

@@ -21,7 +21,7 @@ const (
 // DISCONNECT, or once read has returned.
 func (c *Client) write(cn *conn) error {
 	w := batch{sent: time.Now()}
-	timer := time.AfterFunc(0, cn.look)
+	timer := time.AfterFunc(0, cn.alarm.look)
 	defer timer.Stop()
 	for {
 		if cn.due.Load() {
