@@ -79,7 +79,7 @@ func (a *api) values(list []*doc.Value) {
 	}
 }
 
-// members are fields and the methods of an interface. A field may say all by its name.
+// members are fields and the methods of an interface.
 func (a *api) members(typ *doc.Type) {
 	for _, spec := range typ.Decl.Specs {
 		var list *ast.FieldList
@@ -94,7 +94,7 @@ func (a *api) members(typ *doc.Type) {
 		for _, f := range list.List {
 			for _, name := range f.Names {
 				if name.IsExported() {
-					a.add(typ.Name+"."+name.Name, "x")
+					a.add(typ.Name+"."+name.Name, f.Doc.Text()+f.Comment.Text())
 				}
 			}
 		}

@@ -30,8 +30,8 @@ const (
 // Handler is a function for the messages that match a filter, and how they wait
 // for it.
 type Handler struct {
-	Filter string // may be shared: $share/name/filter
-	Func   func(*Client, *Message)
+	Filter string                  // may be shared: $share/name/filter
+	Func   func(*Client, *Message) // the message is its to keep
 	// Queue limits the messages that wait. 0 means Options.QueueSize.
 	Queue int
 	// Overflow is for QoS 0 messages that find the queue full.

@@ -11,13 +11,13 @@ import (
 
 // Message is an Application Message, to be published or received.
 type Message struct {
-	Topic      string
-	Payload    []byte
-	QoS        byte
-	Retain     bool
-	Dup        bool   // received again, perhaps; ignored when publishing
-	PacketID   uint16 // of a received QoS 1 or QoS 2 message; ignored when publishing
-	Properties Properties
+	Topic      string     // a Topic Name, without wildcards
+	Payload    []byte     // of any content; nil is an empty one
+	QoS        byte       // 0, 1 or 2
+	Retain     bool       // the server keeps it for those who subscribe later, or had kept it
+	Dup        bool       // received again, perhaps; ignored when publishing
+	PacketID   uint16     // of a received QoS 1 or QoS 2 message; ignored when publishing
+	Properties Properties // nothing by default
 
 	d *delivery // of a received message
 }
@@ -29,15 +29,15 @@ type Properties struct {
 	// MessageExpiry is how long the message is worth delivering, in whole
 	// seconds. 0 means forever.
 	MessageExpiry   time.Duration
-	ContentType     string
-	ResponseTopic   string
+	ContentType     string // such as application/json; "" means none
+	ResponseTopic   string // where a response is expected; "" means none
 	CorrelationData []byte // nil means none
 	// TopicAlias goes with an outgoing message beside its topic, and says which
 	// alias an incoming one came with. 0 means none.
 	TopicAlias uint16
 	// SubscriptionIDs are of the subscriptions that an incoming message matched.
 	SubscriptionIDs []uint32
-	User            []User
+	User            []User // any names and values, in order
 	// WillDelay is how long the server waits before it publishes a Will, in
 	// whole seconds. It counts in Options.Will only.
 	WillDelay time.Duration

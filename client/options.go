@@ -191,23 +191,23 @@ type Authenticator interface {
 
 // Connack is the server's answer to CONNECT.
 type Connack struct {
-	Code           packet.ReasonCode
-	SessionPresent bool
-	Properties     packet.Properties
+	Code           packet.ReasonCode // Success, or there was no connection
+	SessionPresent bool              // the server still has the session
+	Properties     packet.Properties // the server's limits and wishes; MQTT 5.0 only
 }
 
 // User is one User Property.
 type User struct {
-	Key, Value string
+	Key, Value string // UTF-8, up to 65,535 bytes each; keys may repeat
 }
 
 // Subscription asks for the messages whose topic matches Filter.
 type Subscription struct {
-	Filter            string
-	QoS               byte // the highest wanted
-	NoLocal           bool // not the messages this client published
-	RetainAsPublished bool // keep the retain flag as it was published
-	RetainHandling    byte // retained messages: 0 send, 1 send if new, 2 do not
+	Filter            string // may be shared: $share/name/filter
+	QoS               byte   // the highest wanted
+	NoLocal           bool   // not the messages this client published
+	RetainAsPublished bool   // keep the retain flag as it was published
+	RetainHandling    byte   // retained messages: 0 send, 1 send if new, 2 do not
 	// ID is the Subscription Identifier. 0 means none.
 	ID uint32
 	// User goes with the SUBSCRIBE packet.

@@ -38,7 +38,7 @@ type OutboxOptions struct {
 	// 0 means 100,000 messages and 256 MiB. When they are reached Publish fails
 	// with ErrOutboxFull.
 	MaxMessages int
-	MaxBytes    int64
+	MaxBytes    int64 // see MaxMessages
 	// MaxAge is how long a message may wait to be sent. It is looked at when a
 	// connection begins. 0 means forever.
 	MaxAge time.Duration

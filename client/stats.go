@@ -5,8 +5,8 @@ type Stats struct {
 	Connects        uint64 // accepted connections
 	ConnectFailures uint64 // attempts that failed, but Connect's own
 	Lost            uint64 // connections that ended without Disconnect
-	BytesReceived   uint64
-	BytesSent       uint64
+	BytesReceived   uint64 // of MQTT, without TLS and WebSocket
+	BytesSent       uint64 // likewise
 
 	Published    uint64 // PUBLISH packets sent, those sent again included
 	Resent       uint64 // of them those sent again
@@ -30,17 +30,17 @@ type Stats struct {
 	Queued, Inflight int
 	// OutboxMessages and OutboxBytes are on disk at this moment.
 	OutboxMessages int
-	OutboxBytes    int64
+	OutboxBytes    int64 // topics, properties and payloads
 	// Lanes are the handlers', OnMessage's first, with an empty filter.
 	Lanes []LaneStats
 }
 
 // LaneStats are of one handler.
 type LaneStats struct {
-	Filter  string
-	Queued  int // waiting or being handled
-	Handled uint64
-	Dropped uint64
+	Filter  string // as Handle was given it
+	Queued  int    // waiting or being handled
+	Handled uint64 // calls that have returned
+	Dropped uint64 // QoS 0 messages that found the lane full
 }
 
 // Stats returns the counters.

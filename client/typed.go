@@ -8,7 +8,7 @@ import (
 
 // Codec turns values into payloads and back.
 type Codec interface {
-	Marshal(v any) ([]byte, error)
+	Marshal(v any) ([]byte, error)         // makes a payload
 	Unmarshal(payload []byte, v any) error // v is a pointer
 	ContentType() string                   // goes with what is published
 }

@@ -34,9 +34,9 @@ type Broker struct {
 
 // Record is a packet that a Broker got or sent.
 type Record struct {
-	Conn     int    // number of the connection, from 0
-	ClientID string // as the CONNECT of the connection says
-	Packet   packet.Packet
+	Conn     int           // number of the connection, from 0
+	ClientID string        // as the CONNECT of the connection says
+	Packet   packet.Packet // a copy, the caller's to keep
 }
 
 // NewBroker returns a broker with the defaults of package broker. It ends with the test.
