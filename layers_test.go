@@ -15,7 +15,7 @@ const module = "github.com/wirebird/wirebird"
 // floors is the house: a package imports packages of lower floors only. Those of the
 // test floor may import anything and are imported by tests only.
 var floors = map[string]int{
-	"packet": 0, "topic": 0, "internal/contexts": 0,
+	"packet": 0, "topic": 0, "internal/fault": 0, "internal/contexts": 0,
 	"internal/session": 1, "internal/shard": 1, "internal/transport": 1, "internal/route": 1, "internal/script": 1, "internal/outbox": 1, "internal/scram": 1,
 	"internal/journal": 2, // its operations carry session's entries
 	"internal/auth":    2, "client": 2, "internal/load": 2,

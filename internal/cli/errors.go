@@ -1,23 +1,22 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
 	"strings"
-	"syscall"
 
 	"github.com/wirebird/wirebird/client"
+	"github.com/wirebird/wirebird/internal/fault"
 	"github.com/wirebird/wirebird/packet"
 )
 
 // connectError says why there is no connection in the words of Mosquitto's
 // clients, with their exit status: the code of a refusal, else 1.
-func connectError(err error, v packet.Version) error {
+func connectError(err error, v packet.Version, address string) error {
 	if e, ok := errors.AsType[*packet.Error](err); ok && e.Code >= packet.UnspecifiedError {
 		if v != packet.V5 {
-			return &exitError{int(e.Code.ConnackV3()), errors.New("Connection error: " + connackText(e.Code.ConnackV3()))}
+			return &exitError{int(e.Code.ConnackV3()), errors.New("Connection error: " + connackText(e.Code.ConnackV3()) + mend(e.Code))}
 		}
 		text := "Connection error: " + reasonText(e.Code)
 		if e.Err != nil {
@@ -26,23 +25,35 @@ func connectError(err error, v packet.Version) error {
 		if e.Code == packet.UnsupportedProtocolVersion {
 			text += ". Try connecting to an MQTT v5 broker, or use -V 311."
 		}
+		if m := mend(e.Code); m != "" {
+			text += "." + m
+		}
 		return &exitError{int(e.Code), errors.New(text)}
 	}
-	return fmt.Errorf("%w", &exitError{exitFailed, errors.New(networkText(err))})
+	return fmt.Errorf("%w", &exitError{exitFailed, errors.New("Error: " + fault.Explain(place(address), err))})
 }
 
-// networkText names the cause alone, as perror does.
-func networkText(err error) string {
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "Unable to connect (Lookup error.)."
+// place is the part of a server's URL that tells where it is.
+func place(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return address
+	case u.Scheme == "unix":
+		return u.Host + u.Path
 	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return "Error: " + capital(errno.Error())
+	return u.Host
+}
+
+// mend is what may help after a refusal.
+func mend(code packet.ReasonCode) string {
+	switch code {
+	case packet.BadUserNameOrPassword:
+		return " Check --username and --pw."
+	case packet.NotAuthorized:
+		return " Check --username and --pw, and what the broker allows."
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "Error: Connection timed out"
-	}
-	return "Error: " + err.Error()
+	return ""
 }
 
 // lostError is for a connection that ended by itself.

@@ -96,8 +96,8 @@ func TestPubFails(t *testing.T) {
 		status int
 		want   string
 	}{
-		"refused, 3.1.1": {&broker{code: packet.NotAuthorized}, nil, 5, "Connection error: Connection Refused: not authorised.\n"},
-		"refused, 5.0":   {&broker{code: packet.BadUserNameOrPassword}, []string{"-V", "5"}, 134, "Connection error: Bad User Name or Password\n"},
+		"refused, 3.1.1": {&broker{code: packet.NotAuthorized}, nil, 5, "Connection error: Connection Refused: not authorised. Check --username and --pw, and what the server allows.\n"},
+		"refused, 5.0":   {&broker{code: packet.BadUserNameOrPassword}, []string{"-V", "5"}, 134, "Connection error: Bad User Name or Password. Check --username and --pw.\n"},
 		"old server":     {&broker{code: packet.UnsupportedProtocolVersion}, []string{"-V", "5"}, 132, "Connection error: Unsupported Protocol Version. Try connecting to an MQTT v5 broker, or use -V 311.\n"},
 		"quietly":        {&broker{code: packet.NotAuthorized}, []string{"--quiet"}, 5, ""},
 		"not accepted":   {&broker{refuse: packet.QuotaExceeded}, []string{"-V", "5", "-q", "1"}, 1, "Warning: Publish 1 failed: Quota exceeded.\n"},

@@ -152,7 +152,7 @@ func (v *serverFlags) connect(ctx context.Context, o client.Options) (*client.Cl
 		c, err = client.Connect(ctx, o)
 	}
 	if err != nil {
-		return nil, o.Version, connectError(err, o.Version)
+		return nil, o.Version, connectError(err, o.Version, o.URL)
 	}
 	return c, o.Version, nil
 }

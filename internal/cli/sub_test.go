@@ -109,7 +109,7 @@ func TestSubFails(t *testing.T) {
 		status int
 		want   string
 	}{
-		"refused": {&broker{code: packet.NotAuthorized}, 5, "Connection error: Connection Refused: not authorised.\n"},
+		"refused": {&broker{code: packet.NotAuthorized}, 5, "Connection error: Connection Refused: not authorised. Check --username and --pw, and what the server allows.\n"},
 		"denied":  {&broker{deny: true}, 1, "All subscription requests were denied.\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

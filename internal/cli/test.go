@@ -76,7 +76,7 @@ func (p *tester) run(cmd *cobra.Command, args []string) error {
 	})
 	live.clear()
 	if err != nil {
-		return connectError(err, o.Version)
+		return connectError(err, o.Version, o.URL)
 	}
 	if g, _, err := p.target(cmd, o.URL); err == nil {
 		r.Server = g.URL // without a password

@@ -92,12 +92,7 @@ func (c *config) target(ctx context.Context) (*url.URL, error) {
 		path, err := filepath.Abs(c.host)
 		return &url.URL{Scheme: "unix", Path: filepath.ToSlash(path)}, err
 	}
-	host, port := c.host, c.port
-	if port == notGiven {
-		if port = 1883; c.cafile != "" || c.capath != "" || c.cert != "" || c.psk != "" || c.osCerts {
-			port = 8883
-		}
-	}
+	host, port := c.host, c.portOrDefault()
 	if c.srv {
 		service := "mqtt"
 		if c.secure() {
@@ -123,12 +118,30 @@ func (c *config) target(ctx context.Context) (*url.URL, error) {
 	return u, nil
 }
 
+func (c *config) portOrDefault() int {
+	switch {
+	case c.port != notGiven:
+		return c.port
+	case c.cafile != "" || c.capath != "" || c.cert != "" || c.psk != "" || c.osCerts:
+		return 8883
+	}
+	return 1883
+}
+
+// proxyUnreachable is the failure to connect to the proxy itself.
+type proxyUnreachable struct {
+	address string
+	error
+}
+
+func (e *proxyUnreachable) Unwrap() error { return e.error }
+
 // dial connects to address through the proxy (RFC 1928, 1929). The proxy looks
 // the name up.
 func (p *proxy) dial(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
 	nc, err := d.DialContext(ctx, "tcp", p.address)
 	if err != nil {
-		return nil, err
+		return nil, &proxyUnreachable{p.address, err}
 	}
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	err = p.negotiate(nc, address)

@@ -8,25 +8,30 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/wirebird/wirebird/internal/fault"
 	"github.com/wirebird/wirebird/packet"
 )
 
 // dialFailed says why there is no connection and returns libmosquitto's number.
 func (r *run) dialFailed(err error) int {
 	if e, ok := errors.AsType[*setupError](err); ok {
-		r.complain("%s\n", r.explained(e.text, e.err))
+		r.complain("%s\n", r.name(e.text, fmt.Sprintf("Error: %v.", e.err)))
 		return exitFailed
 	}
 	rc, text := classify(err)
+	e, isProxy := errors.AsType[*proxyError](err)
 	switch {
-	case errors.As(err, new(*proxyError)):
+	case isProxy:
 		r.exit = rc
-		r.complain("%s\n", r.explained("Error: "+text+".", err))
+		r.complain("Error: %s.\n", r.name(text, "the proxy at "+r.cfg.proxy.address+": "+e.Error()))
+	case r.ours():
+		r.complain("Error: %s\n", fault.Explain(r.cfg.place(err), err))
 	case rc != errErrno:
-		r.complain("%s\n", r.explained("Unable to connect ("+text+").", err))
+		r.complain("Unable to connect (%s).\n", text)
 	default:
 		r.complain("Error: %s\n", text)
 	}
@@ -41,12 +46,15 @@ func (r *run) name(theirs, ours string) string {
 	return theirs
 }
 
-// explained adds the cause for those who called us by our own name.
-func (r *run) explained(text string, err error) string {
-	if !r.ours() || err == nil {
-		return text
+// place is where err comes from, host and port or the path of a socket.
+func (c *config) place(err error) string {
+	if e, ok := errors.AsType[*proxyUnreachable](err); ok {
+		return e.address
 	}
-	return strings.TrimSuffix(text, ".") + ": " + err.Error() + "."
+	if c.unix {
+		return c.host
+	}
+	return net.JoinHostPort(c.host, strconv.Itoa(c.portOrDefault()))
 }
 
 // classify tells what kind of failure err is, with its text.
@@ -173,11 +181,22 @@ func (r *run) refused(code packet.ReasonCode) {
 	if r.Tool != Pub {
 		r.debug(true, &packet.Disconnect{}, 0) // which the server does not wait for
 	}
+	mend := ""
+	switch {
+	case !r.ours():
+	case code == packet.BadUserNameOrPassword:
+		mend = " Check --username and --pw."
+	case code == packet.NotAuthorized:
+		mend = " Check --username and --pw, and what the server allows."
+	}
 	if r.cfg.version != packet.V5 {
-		r.complain("Connection error: %s\n", connackText(int(code.ConnackV3())))
+		r.complain("Connection error: %s%s\n", connackText(int(code.ConnackV3())), mend)
 		return
 	}
 	text := reasonText(code)
+	if mend != "" {
+		text += "." + mend
+	}
 	if code == packet.UnsupportedProtocolVersion {
 		if r.Tool == RR {
 			text += ". mosquitto_rr only supports connecting to an MQTT v5 broker"
@@ -204,6 +223,10 @@ func (r *run) outcome(rc int) int {
 	}
 	if rc == errNoConn && r.Tool != Pub && !r.ours() {
 		return 0 // they take a DISCONNECT of the server for a good end
+	}
+	if rc == errKeep && r.ours() {
+		r.complain("Error: The server has not answered a ping for %v.\n", r.cfg.keepAlive)
+		return rc
 	}
 	if rc != 0 && rc != errDismissed {
 		r.complain("Error: %s\n", errorText(rc))

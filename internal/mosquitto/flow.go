@@ -76,6 +76,7 @@ func (r *run) connack(p *packet.Connack) int {
 		r.refused(p.Code)
 		return errRefused
 	}
+	r.accepted = true
 	r.quota = r.cfg.maxInflight
 	if p.Properties.Has(packet.PropReceiveMax) {
 		r.quota = min(r.quota, int(p.Properties.ReceiveMax))

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/wirebird/wirebird/internal/fault"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -41,6 +42,7 @@ type run struct {
 	pending      []byte // to be written
 	lastIn, sent time.Time
 	pinged       bool
+	accepted     bool // by the server, at least once
 	ending       bool // DISCONNECT was sent
 	refusal      int  // code of a CONNACK that refused
 	exit         int  // status when the connection itself ends well, or there is none
@@ -100,7 +102,7 @@ func (r *run) prepare() bool {
 		if r.Tool != Pub {
 			text = "Error: Invalid id and/or clean_session.\n"
 		}
-		r.complain("%s", text)
+		r.complain("%s", r.name(text, "Error: --id must not be empty; leave it out for one that the server chooses.\n"))
 		return false
 	case c.id != nil:
 		r.id = *c.id
@@ -109,7 +111,7 @@ func (r *run) prepare() bool {
 	}
 	c := r.cfg
 	if c.password != nil && c.username == nil && c.version != packet.V5 {
-		r.complain("Error: Problem setting username and/or password.\n")
+		r.complain("Error: Problem setting username and/or password.\n") // ours has been checked
 		return false
 	}
 	return true
@@ -337,10 +339,20 @@ func (r *run) lost() int {
 	if r.ending {
 		return 0
 	}
-	if e, ok := errors.AsType[*packet.Error](l.readErr); ok && !errors.Is(l.readErr, io.ErrUnexpectedEOF) {
-		if r.cfg.debug {
-			fmt.Fprintf(r.Out, "Error: %v\n", e)
-		}
+	e, ok := errors.AsType[*packet.Error](l.readErr)
+	malformed := ok && !errors.Is(l.readErr, io.ErrUnexpectedEOF)
+	if malformed && r.cfg.debug {
+		fmt.Fprintf(r.Out, "Error: %v\n", e)
+	}
+	place := r.cfg.place(nil)
+	switch {
+	case r.ours() && !r.accepted && malformed:
+		r.complain("Error: what answers at %s is no MQTT server. Is the port right?\n", place)
+		return errDismissed
+	case r.ours() && !r.accepted:
+		r.complain("Error: %s\n", fault.Explain(place, l.readErr))
+		return errDismissed
+	case malformed:
 		return errProtocol
 	}
 	return errLost

@@ -28,7 +28,7 @@ func (c *config) tls() (*tls.Config, error) {
 	if c.cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 		if err != nil {
-			return nil, &setupError{"Error: Problem setting TLS options: File not found.", err}
+			return nil, &setupError{"Error: Problem setting TLS options: File not found.", fmt.Errorf("--cert and --key: %w", err)}
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
@@ -50,7 +50,7 @@ func (c *config) tls() (*tls.Config, error) {
 	}
 	if c.keylog != "" {
 		if t.KeyLogWriter, err = os.OpenFile(c.keylog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-			return nil, &setupError{invalid, err}
+			return nil, &setupError{invalid, fmt.Errorf("--tls-keylog: %w", err)}
 		}
 	}
 	if c.insecure {
@@ -91,7 +91,7 @@ func (c *config) roots() (*x509.CertPool, error) {
 	if c.capath != "" {
 		list, err := os.ReadDir(c.capath)
 		if err != nil {
-			return nil, &setupError{"Error: Problem setting TLS options: File not found.", err}
+			return nil, &setupError{"Error: Problem setting TLS options: File not found.", fmt.Errorf("--capath: %w", err)}
 		}
 		for _, e := range list {
 			files = append(files, filepath.Join(c.capath, e.Name()))
@@ -113,10 +113,10 @@ func (c *config) roots() (*x509.CertPool, error) {
 			continue // a directory in --capath, or a dead link
 		}
 		if err != nil {
-			return nil, &setupError{"Error: Problem setting TLS options: File not found.", err}
+			return nil, &setupError{"Error: Problem setting TLS options: File not found.", fmt.Errorf("--cafile: %w", err)}
 		}
 		if !pool.AppendCertsFromPEM(pem) && name == c.cafile {
-			return nil, &setupError{"Unable to connect (A TLS error occurred.).", fmt.Errorf("no certificate in %s", name)}
+			return nil, &setupError{"Unable to connect (A TLS error occurred.).", fmt.Errorf("--cafile: no certificate in %s", name)}
 		}
 	}
 	return pool, nil

@@ -50,6 +50,7 @@ func modes(certs *certificates) map[string]func(*server) {
 		"socks7":      func(s *server) { s.socks = &socks{refuse: 7} },
 		"ws":          func(s *server) { s.ws = true },
 		"wss":         func(s *server) { s.ws, s.tls, s.messages = true, certs.webServer(), []packet.Publish{} },
+		"forbidden":   func(s *server) { s.refuse = packet.NotAuthorized },
 		"silent":      func(s *server) { s.silent = true },
 		"echo":        func(s *server) { s.echo = true },
 		"assigned":    func(s *server) { s.connack = assigned() },

@@ -51,7 +51,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for name, text := range map[string]string{
-		"text": "from a file\n", "empty": "", "options": "# comment\n-q 1\n-i from file\n",
+		"text": "from a file\n", "empty": "", "recording": `{"wirebird_recording":1,"created":"2026-11-25T10:00:00Z","filters":["#"]}` + "\n" + `{"t":0,"topic":"a","qos":0,"payload":"x"}` + "\n", "options": "# comment\n-q 1\n-i from file\n",
 	} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -95,8 +95,9 @@ type line struct {
 	in   string // standard input; empty for the usual one
 	// config is the content of the file of options; xdg puts it where
 	// $XDG_CONFIG_HOME says.
-	config string
-	xdg    bool
+	config  string
+	xdg     bool
+	command string // ours, before the words: "pub"
 	// differs is the row of docs/tools.md that says why the tools differ here.
 	differs string
 }
@@ -161,6 +162,9 @@ func (b *bench) words(l line, address string) []string {
 	}
 	if !strings.Contains(l.args, "$") || !strings.Contains(l.args, "$PORT") && !strings.Contains(l.args, "$SOCK") {
 		words = append([]string{"-h", "127.0.0.1", "-p", port}, words...)
+	}
+	if l.command != "" {
+		words = append([]string{l.command}, words...)
 	}
 	replace := strings.NewReplacer("$PORT", port, "$SOCK", address, "$DIR", b.dir)
 	for i, w := range words {
