@@ -18,7 +18,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 )
 
 // Tool is one of the four programs. It is a bit, so that an option can say
@@ -95,6 +97,11 @@ func Run(ctx context.Context, c Call) int {
 	r := &run{Call: c, cfg: cfg, out: bufio.NewWriterSize(c.Out, 64<<10)}
 	r.Out = r.out
 	defer r.stop()
+	// Without this a write that nobody reads ends the program at once; flush
+	// says farewell to the server.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
 	switch c.Tool {
 	case Pub:
 		return r.pub(ctx)

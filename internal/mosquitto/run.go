@@ -272,6 +272,7 @@ func (r *run) serve() int {
 	keep := time.NewTimer(r.cfg.keepAlive)
 	defer keep.Stop()
 	for {
+		r.flush() // it may end the run
 		if r.ending && len(r.pending) == 0 {
 			r.farewell()
 			return 0
@@ -284,7 +285,6 @@ func (r *run) serve() int {
 		if r.ending || len(r.pending) > maxPending || len(r.outgoing) > maxQueued {
 			lines = nil
 		}
-		r.flush()
 		select {
 		case writes <- r.pending:
 			r.pending = nil

@@ -8,11 +8,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 )
 
@@ -24,48 +24,69 @@ type certificates struct {
 	pairs map[string]tls.Certificate
 }
 
-func newCertificates(t *testing.T, dir string) *certificates {
-	t.Helper()
+func newCertificates(dir string) (*certificates, error) {
 	c := &certificates{pool: x509.NewCertPool(), pairs: map[string]tls.Certificate{}}
 	authority := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
-	key, other := newKey(t), newKey(t)
-	der := sign(t, authority, authority, key, key)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, authority, authority, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	otherDER, err := x509.CreateCertificate(rand.Reader, authority, authority, other.Public(), other)
+	if err != nil {
+		return nil, err
+	}
 	root, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	c.pool.AddCert(root)
-	writePEM(t, filepath.Join(dir, "ca.pem"), "CERTIFICATE", der)
-	writePEM(t, filepath.Join(dir, "other.pem"), "CERTIFICATE", sign(t, authority, authority, other, other))
-	if err := os.Mkdir(filepath.Join(dir, "capath"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	writePEM(t, filepath.Join(dir, "capath", "ca.pem"), "CERTIFICATE", der)
-	leaf := func(name string, change func(*x509.Certificate)) {
-		cert := &x509.Certificate{
+	err = errors.Join(os.Mkdir(filepath.Join(dir, "capath"), 0o700), writePEM(filepath.Join(dir, "ca.pem"), "CERTIFICATE", der),
+		writePEM(filepath.Join(dir, "other.pem"), "CERTIFICATE", otherDER), writePEM(filepath.Join(dir, "capath", "ca.pem"), "CERTIFICATE", der))
+	for name, change := range map[string]func(*x509.Certificate){
+		"good":      func(*x509.Certificate) {},
+		"client":    func(*x509.Certificate) {},
+		"expired":   func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
+		"otherhost": func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.example"} },
+	} {
+		leaf := &x509.Certificate{
 			SerialNumber: big.NewInt(int64(len(c.pairs) + 2)), Subject: pkix.Name{CommonName: name},
 			NotBefore: authority.NotBefore, NotAfter: authority.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 		}
-		change(cert)
-		own := newKey(t)
-		der := sign(t, cert, authority, own, key)
-		c.pairs[name] = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: own}
-		keyDER, err := x509.MarshalPKCS8PrivateKey(own)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writePEM(t, filepath.Join(dir, name+".pem"), "CERTIFICATE", der)
-		writePEM(t, filepath.Join(dir, name+".key"), "PRIVATE KEY", keyDER)
+		change(leaf)
+		err = errors.Join(err, c.issue(dir, name, leaf, authority, key))
 	}
-	leaf("good", func(*x509.Certificate) {})
-	leaf("client", func(*x509.Certificate) {})
-	leaf("expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
-	leaf("otherhost", func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.example"} })
-	return c
+	return c, err
+}
+
+// issue signs the certificate and writes it and its key.
+func (c *certificates) issue(dir, name string, leaf, authority *x509.Certificate, key *ecdsa.PrivateKey) error {
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, own.Public(), key)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		return err
+	}
+	c.pairs[name] = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: own}
+	path := filepath.Join(dir, name)
+	return errors.Join(writePEM(path+".pem", "CERTIFICATE", der), writePEM(path+".key", "PRIVATE KEY", keyDER))
 }
 
 func (c *certificates) server(name string) *tls.Config {
@@ -84,27 +105,6 @@ func (c *certificates) demanding() *tls.Config {
 	return s
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func sign(t *testing.T, c, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) []byte {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), parentKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
-}
-
-func writePEM(t *testing.T, path, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+func writePEM(path, kind string, der []byte) error {
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"bytes"
 	"io"
 	"net"
 
@@ -50,6 +51,7 @@ func modes(certs *certificates) map[string]func(*server) {
 		"socks7":      func(s *server) { s.socks = &socks{refuse: 7} },
 		"ws":          func(s *server) { s.ws = true },
 		"wss":         func(s *server) { s.ws, s.tls, s.messages = true, certs.webServer(), []packet.Publish{} },
+		"many":        func(s *server) { s.messages = many(5000) },
 		"forbidden":   func(s *server) { s.refuse = packet.NotAuthorized },
 		"silent":      func(s *server) { s.silent = true },
 		"echo":        func(s *server) { s.echo = true },
@@ -111,6 +113,14 @@ func withQoS(qos byte) []packet.Publish {
 		m[i].QoS, m[i].ID = qos, uint16(i+1)
 	}
 	return m
+}
+
+func many(n int) []packet.Publish {
+	out := make([]packet.Publish, n)
+	for i := range out {
+		out[i] = packet.Publish{Topic: []byte("a"), Payload: bytes.Repeat([]byte("x"), 100)}
+	}
+	return out
 }
 
 func withProperties() []packet.Publish {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,7 +32,11 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if b, err := shared(); err == nil {
+		os.RemoveAll(b.dir)
+	}
+	os.Exit(code)
 }
 
 // bench is what all runs share.
@@ -39,25 +45,42 @@ type bench struct {
 	certs *certificates
 }
 
+// newBench returns the one that all tests share.
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{dir: shortDir(t)}
-	b.certs = newCertificates(t, b.dir)
-	if out, err := exec.Command("openssl", "rehash", filepath.Join(b.dir, "capath")).CombinedOutput(); err != nil {
-		t.Fatalf("openssl rehash: %v: %s", err, out)
-	}
-	bin := filepath.Join(b.dir, "wirebird")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/wirebird").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for name, text := range map[string]string{
-		"text": "from a file\n", "empty": "", "recording": `{"wirebird_recording":1,"created":"2026-11-25T10:00:00Z","filters":["#"]}` + "\n" + `{"t":0,"topic":"a","qos":0,"payload":"x"}` + "\n", "options": "# comment\n-q 1\n-i from file\n",
-	} {
-		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	b, err := shared()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return b
+}
+
+var shared = sync.OnceValues(makeBench)
+
+func makeBench() (*bench, error) {
+	dir, err := os.MkdirTemp("", "wb") // TestMain removes it
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir}
+	if b.certs, err = newCertificates(b.dir); err != nil {
+		return nil, err
+	}
+	if out, err := exec.Command("openssl", "rehash", filepath.Join(b.dir, "capath")).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("openssl rehash: %w: %s", err, out)
+	}
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(b.dir, "wirebird"), "../../cmd/wirebird").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build: %w: %s", err, out)
+	}
+	for name, text := range map[string]string{
+		"text": "from a file\n", "empty": "", "options": "# comment\n-q 1\n-i from file\n",
+		"recording": `{"wirebird_recording":1,"created":"2026-11-25T10:00:00Z","filters":["#"]}` + "\n" + `{"t":0,"topic":"a","qos":0,"payload":"x"}` + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // shortDir is a temporary directory whose name leaves room for a socket's.
@@ -80,10 +103,8 @@ func (b *bench) tools(t *testing.T, tool string) (theirs, ours string) {
 		t.Skip(name + " is not installed")
 	}
 	ours = filepath.Join(b.dir, name)
-	if _, err := os.Lstat(ours); err != nil {
-		if err := os.Symlink("wirebird", ours); err != nil {
-			t.Skip(err)
-		}
+	if err := os.Symlink("wirebird", ours); err != nil && !errors.Is(err, fs.ErrExist) {
+		t.Skip(err)
 	}
 	return theirs, ours
 }
