@@ -162,10 +162,11 @@ func hostPort(raw *url.URL, defaultPort string) (string, error) {
 }
 
 // validHost accepts the empty host, IP addresses, and what resolvers take for a
-// name; underscores appear in container networks.
+// name; underscores appear in container networks. The zone of an IPv6 address is held
+// to the same letters, so that String can write it.
 func validHost(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Zone() // the name of a network interface
 	}
 	for _, c := range []byte(host) {
 		switch {
