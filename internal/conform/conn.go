@@ -115,7 +115,7 @@ func (c *conn) write(p packet.Packet) {
 			c.t.retained = append(c.t.retained, string(p.Topic))
 		}
 	}
-	c.bytes(describe(p), p.Append(nil, c.v))
+	c.transmit(describe(p), p.Append(nil, c.v), hidden(p).Append(nil, c.v))
 }
 
 // remember notes what a CONNECT may leave in the broker.
@@ -131,8 +131,11 @@ func (t *trial) remember(p *packet.Connect) {
 }
 
 // bytes sends what need not be a packet. An error shows up when the answer is read.
-func (c *conn) bytes(what string, b []byte) {
-	c.note("sent", what, b)
+func (c *conn) bytes(what string, b []byte) { c.transmit(what, b, b) }
+
+// transmit sends b and tells of shown.
+func (c *conn) transmit(what string, b, shown []byte) {
+	c.note("sent", what, shown)
 	c.nc.SetWriteDeadline(c.t.patience())
 	if _, err := c.nc.Write(b); err != nil {
 		c.note("network", "write: "+err.Error(), nil)

@@ -38,13 +38,17 @@ func (e Event) String() string {
 
 // describe is a packet in the language of scripts, without secrets and of a length to
 // look at.
-func describe(p packet.Packet) string {
-	if c, ok := p.(*packet.Connect); ok && c.HasPassword {
-		hidden := *c
-		hidden.Password = []byte("secret")
-		p = &hidden
+func describe(p packet.Packet) string { return brief(script.Format(hidden(p))) }
+
+// hidden is the packet with another password.
+func hidden(p packet.Packet) packet.Packet {
+	c, ok := p.(*packet.Connect)
+	if !ok || !c.HasPassword {
+		return p
 	}
-	return brief(script.Format(p))
+	without := *c
+	without.Password = []byte("secret")
+	return &without
 }
 
 const mostText = 400

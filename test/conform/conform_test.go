@@ -224,9 +224,13 @@ func document(t *testing.T, all map[packet.Version][]conform.Result) string {
 	return b.String()
 }
 
-// clientResults are those of the client's checks, by statement.
+// clientResults are those of the client's checks, by statement. They run when the page is
+// written; else TestClientConformance tells when one fails.
 func clientResults(t *testing.T, v packet.Version, statements []conform.Statement) map[string]conform.Result {
-	outcomes := clientOutcomes(t, v)
+	var outcomes map[string]string
+	if *update {
+		outcomes = clientOutcomes(t, v)
+	}
 	results := map[string]conform.Result{}
 	for _, s := range statements {
 		r := conform.Result{ID: s.ID, Outcome: conform.Pass}
