@@ -97,8 +97,12 @@ func (p *conformance) run(cmd *cobra.Command, args []string) error {
 	} else {
 		err = conform.WriteText(p.out, results, p.verbose)
 	}
-	if failed := conform.Summarize(results).Failed; err == nil && failed > 0 {
+	switch failed := conform.Summarize(results).Failed; {
+	case err != nil || failed == 0:
+		return err
+	case failed == 1:
+		return &exitError{exitFailed, errors.New("1 statement fails")}
+	default:
 		return &exitError{exitFailed, fmt.Errorf("%d statements fail", failed)}
 	}
-	return err
 }
