@@ -79,7 +79,9 @@ func TestConformWritesJSON(t *testing.T) {
 			Events       []struct{ Conn, Kind, Text, Hex string }
 		}
 	}
-	var last struct{ Summary struct{ Passed, Failed, Skipped int } }
+	var last struct {
+		Summary struct{ Passed, Failed, Skipped int }
+	}
 	if err := dec.Decode(&statement); err != nil {
 		t.Fatal(err)
 	}
