@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -240,6 +241,26 @@ func TestMailReachesASleepingLoop(t *testing.T) {
 		if m := <-seen.mail; m != i {
 			t.Fatalf("got %v, want %d", m, i)
 		}
+	}
+}
+
+// With a processor to spare a Loop waits without the scheduler's knowledge: mail must wake
+// it all the same, and a collection must not wait for it.
+func TestLoopsThatKeepTheirProcessorHearMail(t *testing.T) {
+	before := runtime.GOMAXPROCS(3)
+	defer runtime.GOMAXPROCS(before)
+	addr, seen, g := start(t, 2, nil)
+	nc := dial(t, addr)
+	for i := range 200 {
+		g.Loops()[i%2].Post(i)
+		if m := <-seen.mail; m != i {
+			t.Fatalf("got %v, want %d", m, i)
+		}
+		if i%20 == 0 {
+			runtime.GC()
+		}
+		_, _ = nc.Write([]byte("x\n"))
+		expect(t, nc, "x\n")
 	}
 }
 
