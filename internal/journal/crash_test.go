@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/wirebird/wirebird/internal/powercut"
 	"github.com/wirebird/wirebird/internal/session"
 )
 
@@ -91,10 +92,27 @@ func (l *ledger) violations(got *model, after *ledger) (out []string) {
 	return out
 }
 
-// cut runs a journal, cuts the power at a random moment, and compares what is left.
-func cut(t *testing.T, seed uint64, durability Durability) (violations []string) {
-	r := rand.New(rand.NewPCG(seed, 2))
+// crashable is a file system and what makes a cut of it.
+type crashable func() (disk vfs.FS, cut func(seed uint64, keep int) vfs.FS)
+
+// pebbles is that of the database.
+func pebbles() (vfs.FS, func(uint64, int) vfs.FS) {
 	disk := vfs.NewCrashableMem()
+	return disk, func(seed uint64, keep int) vfs.FS {
+		return disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keep, RNG: rand.New(rand.NewPCG(seed, 4))})
+	}
+}
+
+// ours loses parts of less than 4 KiB, and forgets that a file was removed.
+func ours() (vfs.FS, func(uint64, int) vfs.FS) {
+	disk := powercut.New()
+	return disk, func(seed uint64, keep int) vfs.FS { return disk.Cut(powercut.Cut{Seed: seed, Keep: keep}) }
+}
+
+// cut runs a journal, cuts the power at a random moment, and compares what is left.
+func cut(t *testing.T, seed uint64, on crashable, durability Durability) (violations []string) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	disk, crash := on()
 	o := Options{FS: disk, Dir: "data", Durability: durability, MemTableSize: 64 << 10}
 	d := mustOpen(t, o)
 	if err := submit(d, Op{Kind: PutSession, SID: 1, Name: "a"}, Op{Kind: PutSession, SID: 2, Name: "b"}); err != nil {
@@ -107,13 +125,13 @@ func cut(t *testing.T, seed uint64, durability Durability) (violations []string)
 		_ = submit(d)
 	}
 	before := l.snapshot()
-	left := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: rand.New(rand.NewPCG(seed, 4))})
+	left := crash(seed, r.IntN(101))
 	wg.Wait()
 	mustClose(t, d)
 	return checkCut(t, left, o, before, l)
 }
 
-func checkCut(t *testing.T, disk *vfs.MemFS, o Options, before, after *ledger) []string {
+func checkCut(t *testing.T, disk vfs.FS, o Options, before, after *ledger) []string {
 	o.FS = disk
 	d := mustOpen(t, o)
 	got, _ := mustRecover(t, d)
@@ -134,10 +152,14 @@ func checkCut(t *testing.T, disk *vfs.MemFS, o Options, before, after *ledger) [
 const cuts = manySeeds * 12
 
 func TestWhatWasPromisedSurvivesThePowerCut(t *testing.T) {
-	for seed := range uint64(cuts) {
-		if v := cut(t, seed, Fsync); len(v) > 0 {
-			t.Fatalf("seed %d: %q", seed, v)
-		}
+	for name, on := range map[string]crashable{"Pebble's disk": pebbles, "our disk": ours} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(cuts) {
+				if v := cut(t, seed, on, Fsync); len(v) > 0 {
+					t.Fatalf("seed %d: %q", seed, v)
+				}
+			}
+		})
 	}
 }
 
@@ -146,7 +168,7 @@ func TestWithoutFsyncThePowerCutLosesMessages(t *testing.T) {
 	for _, durability := range []Durability{OS, None} {
 		losses := 0
 		for seed := range uint64(cuts / 5) {
-			if v := cut(t, seed, durability); len(v) > 0 {
+			if v := cut(t, seed, pebbles, durability); len(v) > 0 {
 				losses++
 			}
 		}
