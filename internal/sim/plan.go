@@ -161,9 +161,11 @@ func (p *planner) disk() {
 		p.add(Step{Verb: Sync, A: 1 + p.IntN(2)})
 	case n < 110:
 		p.add(Step{Verb: Done, A: 1 + p.IntN(2)})
-	case n == 110:
+	case n < 120:
+		p.add(Step{Verb: Load, A: 1 + p.IntN(3)})
+	case n == 120:
 		p.add(Step{Verb: Table})
-	case n == 111 && p.IntN(4) == 0:
+	case n == 121 && p.IntN(4) == 0:
 		p.add(Step{Verb: Backup, A: p.IntN(60), B: p.keep(), C: p.IntN(1 << 20)})
 	}
 }

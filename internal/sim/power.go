@@ -79,20 +79,21 @@ func (p *power) write(n int) bool {
 	return did
 }
 
-// complete tells the broker of commits that are safe, and answers loads.
+// complete tells the broker of commits that are safe.
 func (p *power) complete(n int) (busy bool) {
 	for ; n > 0 && len(p.asked) > 0 && p.asked[0] <= p.disk.Settled(); n-- {
 		p.asked = p.asked[1:]
 		busy = p.j.Complete()
 	}
-	return p.j.Read(math.MaxInt) || busy
+	return busy
 }
 
-// commit writes n submissions, and syncs and completes all.
+// commit writes n submissions, syncs and completes all, and answers loads.
 func (p *power) commit(n int) bool {
 	busy := p.write(n)
 	p.disk.Settle(math.MaxInt)
-	return p.complete(math.MaxInt) || busy
+	busy = p.complete(math.MaxInt) || busy
+	return p.j.Read(math.MaxInt) || busy
 }
 
 // crash ends the process; the system goes on.
@@ -126,6 +127,8 @@ func (w *world) doPower(p *power, s *Step) {
 		p.disk.Settle(s.A)
 	case Done:
 		p.complete(s.A)
+	case Load:
+		p.j.Read(s.A)
 	case Table:
 		if err := p.j.Flush(true); err != nil {
 			w.fail(Recoverable, "%v", err)

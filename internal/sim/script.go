@@ -69,6 +69,7 @@ const (
 	Write  Verb = "write"  // A submissions are written as one commit
 	Sync   Verb = "sync"   // A syncs that were asked for take effect
 	Done   Verb = "done"   // A commits that are synced are told to the broker
+	Load   Verb = "load"   // A loads are answered, perhaps before what they saw is safe
 	Table  Verb = "table"  // the log becomes a table
 	Off    Verb = "off"    // the power fails, see power.off
 	Backup Verb = "backup" // and the power fails, on a copy of the disk; see power.backup
@@ -103,7 +104,7 @@ func (s Step) String() string {
 var operands = map[Verb]int{
 	Network: 2, Up: 1, Down: 1, Ghost: 1, Ack: 1, Slow: 0, Fast: 0, Cut: 2,
 	Turn: 1, Commit: 1, Clock: 1, Crash: 1,
-	Write: 1, Sync: 1, Done: 1, Table: 0, Off: 4, Backup: 3,
+	Write: 1, Sync: 1, Done: 1, Load: 1, Table: 0, Off: 4, Backup: 3,
 }
 
 // String is the script as Parse reads it.
