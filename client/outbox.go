@@ -87,10 +87,21 @@ func (c *Client) openOutbox() error {
 			return fmt.Errorf("outbox: %s: message %d: %w", o.Dir, e.Seq, err)
 		}
 		m.client = c
+		m.then = func(*Token) { c.tellGivenUp(m) }
 		c.slots <- struct{}{}
 		c.flow.publish(m, &c.idle)
 	}
 	return nil
+}
+
+// tellGivenUp logs what became of a message that an earlier client had accepted, and
+// whose end no caller hears of. c.mu is held.
+func (c *Client) tellGivenUp(m *outbound) {
+	err := m.Err()
+	if err == nil || errors.Is(err, ErrClosed) { // in the second case it stays on disk
+		return
+	}
+	c.lanes.tell(c.main, func() { c.opts.Logger.Warn("stored message given up", "topic", m.topic, "error", err) })
 }
 
 // closeOutbox writes what is pending.

@@ -70,7 +70,9 @@ func (c *Client) attach(cn *conn, ack *packet.Connack) bool {
 	c.flow.connected(ack.SessionPresent, limitsOf(&ack.Properties), &cn.out)
 	refused := cn.out.refused
 	cn.out.refused = nil
+	clientID := c.clientID
 	c.mu.Unlock()
+	c.opts.Logger.Info("connected", "client_id", clientID, "version", cn.version.String(), "session_present", info.SessionPresent)
 	c.warnRefused(refused)
 	return true
 }
