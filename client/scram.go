@@ -11,7 +11,7 @@ import (
 // that the client knows the password, but not the password, and the client that
 // the server knows the user. A server that cannot prove it is left. The password is
 // taken as it is, without SASLprep, which changes nothing in ASCII. A server may ask
-// for up to 1,000,000 iterations.
+// for up to 1,000,000 iterations. One Client uses it at a time.
 func SCRAM(username, password string) Authenticator {
 	return &scramAuth{username: username, password: password}
 }
