@@ -168,7 +168,8 @@ type Options struct {
 
 // ReconnectOptions says how a lost connection is made again. The wait before an
 // attempt is random between Min and a limit that doubles from Min up to Max, so
-// that many clients of one server do not come back at once.
+// that many clients of one server do not come back at once. It starts anew after a
+// connection that has lasted for Max.
 type ReconnectOptions struct {
 	Min time.Duration // 0 means 1 s
 	Max time.Duration // 0 means 2 min

@@ -12,8 +12,9 @@ import (
 // connection to begin with it makes one.
 func (c *Client) run(cn *conn) {
 	var err error
+	waits := -1 // of the next attempt, counted from 0; none before the first
 	if cn == nil {
-		cn, err = c.reopen(-1)
+		cn, err = c.reopen(&waits)
 	}
 	for cn != nil {
 		err = c.serve(cn)
@@ -24,7 +25,10 @@ func (c *Client) run(cn *conn) {
 		c.counts.lost.Add(1)
 		c.opts.Logger.Warn("connection lost", "client_id", c.ClientID(), "error", err)
 		c.tellLost(err)
-		cn, err = c.reopen(0)
+		if waits++; time.Since(cn.born) >= c.opts.Reconnect.Max {
+			waits = 0 // a server that accepts and leaves starts nothing anew
+		}
+		cn, err = c.reopen(&waits)
 	}
 	c.end(err)
 	told := true
@@ -112,13 +116,13 @@ func (c *Client) end(err error) {
 }
 
 // reopen tries to connect until it succeeds, the client is closed, or the server
-// refuses in a way that waiting does not change. It waits before each attempt;
-// attempt -1 is at once.
-func (c *Client) reopen(attempt int) (*conn, error) {
+// refuses in a way that waiting does not change. It waits before each attempt, as long
+// as waits says, which it counts on; with -1 the first is at once.
+func (c *Client) reopen(waits *int) (*conn, error) {
 	ctx := c.life
-	for ; ; attempt++ {
-		if attempt >= 0 {
-			timer := time.NewTimer(c.opts.Reconnect.delay(attempt, rand.Float64()))
+	for attempt := 1; ; attempt, *waits = attempt+1, *waits+1 {
+		if *waits >= 0 {
+			timer := time.NewTimer(c.opts.Reconnect.delay(*waits, rand.Float64()))
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
@@ -143,7 +147,7 @@ func (c *Client) reopen(attempt int) (*conn, error) {
 		if final(err) {
 			return nil, err
 		}
-		c.opts.Logger.Info("no connection", "client_id", c.ClientID(), "attempt", max(attempt, 0)+1, "error", err)
+		c.opts.Logger.Info("no connection", "client_id", c.ClientID(), "attempt", attempt, "error", err)
 	}
 }
 

@@ -445,3 +445,33 @@ func TestTheServerHasTimeToReadTheFarewell(t *testing.T) {
 		})
 	}
 }
+
+// A server that accepts and leaves is not asked every second for ever.
+func TestShortConnectionsDoNotStartTheBackOffAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lowest, highest = time.Second, 64 * time.Second
+		_, s, p, _ := connect(t, client.Options{KeepAlive: -1, Reconnect: client.ReconnectOptions{Min: lowest, Max: highest}}, &packet.Connack{})
+		lose := func() time.Duration {
+			lost := time.Now()
+			p.nc.Close()
+			p, _ = s.accept(&packet.Connack{})
+			return time.Since(lost)
+		}
+		for limit := 2 * lowest; limit < highest; limit *= 2 {
+			if wait := lose(); wait < lowest || wait > limit {
+				t.Errorf("waited %v, want %v to %v", wait, lowest, limit)
+			}
+		}
+		var all time.Duration
+		for range 8 { // with a limit of 2 s they could not be more than 16
+			all += lose()
+		}
+		if all <= 16*time.Second {
+			t.Errorf("eight waits took %v together", all)
+		}
+		<-time.After(highest) // this one lives
+		if wait := lose(); wait > 2*lowest {
+			t.Errorf("waited %v after a long connection", wait)
+		}
+	})
+}
