@@ -15,12 +15,14 @@ import (
 type publisher struct {
 	*run
 	payload  []byte
-	count    int    // messages done
-	first    bool   // the next message is the first of its connection
-	lastLine uint16 // packet identifier of the last line, once the input has ended; else 0
-	latest   uint16 // of the latest message
-	done     uint16 // of the latest message done
-	inputErr error  // written before lines is closed
+	count    int         // messages done
+	first    bool        // the next message is the first of its connection
+	lastLine uint16      // packet identifier of the last line, once the input has ended; else 0
+	latest   uint16      // of the latest message
+	done     uint16      // of the latest message done
+	input    chan []byte // lines of standard input
+	ended    bool        // so has the input
+	inputErr error       // written before input is closed
 }
 
 func (r *run) pub(ctx context.Context) int {
@@ -124,15 +126,18 @@ func (p *publisher) connected() {
 		p.one(p.payload)
 		return
 	}
-	if p.events.onLine == nil {
+	if p.input == nil {
 		p.events.onLine = p.line
 		p.startLines()
+	}
+	if !p.ended {
+		p.events.lines = p.input
 	}
 }
 
 func (p *publisher) startLines() {
 	lines := make(chan []byte)
-	p.events.lines = lines
+	p.input = lines
 	go func() { // ends with standard input, which cannot be interrupted
 		defer close(lines)
 		p.inputErr = readLines(p.In, lines)
@@ -185,7 +190,7 @@ func (p *publisher) line(line []byte, ok bool) {
 		p.one(line)
 		return
 	}
-	p.events.lines = nil
+	p.events.lines, p.ended = nil, true
 	if p.lastLine = p.latest; p.lastLine == p.done || p.lastLine == 0 {
 		p.disconnect(packet.Success)
 	}

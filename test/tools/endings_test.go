@@ -112,3 +112,43 @@ func TestReaderOfTheOutputMayBeSlow(t *testing.T) {
 	}
 	r.Close()
 }
+
+// Lines that come after the connection was lost go over the next one.
+func TestLinesGoOnAfterTheConnectionWasLost(t *testing.T) {
+	b := newBench(t)
+	_, ours := b.tools(t, "pub")
+	for _, qos := range []string{"0", "1"} {
+		t.Run("QoS "+qos, func(t *testing.T) {
+			t.Parallel()
+			s := &server{}
+			modes(b.certs)["hangpub1"](s)
+			s.again = make(chan struct{})
+			address, stop := s.start(t)
+			ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, ours, b.words(line{args: "-t a -l -q " + qos}, address)...)
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintln(in, "one")
+			select {
+			case <-s.again:
+			case <-ctx.Done():
+				t.Fatal("no second connection")
+			}
+			fmt.Fprintln(in, "two")
+			in.Close()
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v", err)
+			}
+			stop()
+			if text := strings.Join(s.seen, "\n"); !strings.Contains(text, `"two"`) || !strings.HasSuffix(text, `DISCONNECT code="success"`) {
+				t.Errorf("the server saw\n%s", text)
+			}
+		})
+	}
+}

@@ -37,6 +37,7 @@ type server struct {
 	messages   []packet.Publish // that a subscriber gets; nil for the usual ones
 	after      []packet.Publish // that it gets once it has acknowledged a message
 	echo       bool             // a request is answered
+	again      chan struct{}    // closed when a second connection has come; may be nil
 
 	mu    sync.Mutex
 	conns int      // guarded by mu
@@ -105,6 +106,9 @@ func (s *server) serve(nc net.Conn) {
 	s.mu.Lock()
 	s.conns++
 	first := s.conns == 1
+	if s.conns == 2 && s.again != nil {
+		close(s.again)
+	}
 	s.mu.Unlock()
 	if s.socks != nil && !s.socks.accept(nc, s.record) {
 		return
