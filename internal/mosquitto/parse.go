@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strconv"
@@ -28,10 +29,16 @@ type parser struct {
 // parse reads a command line without the name of the program.
 func (p *parser) parse(args []string) error {
 	for i := 0; i < len(args); i++ {
-		o := p.option(args[i])
+		o, value, joined := p.joined(args[i])
 		switch {
+		case joined && (o.Arg == "" || o.Short == "-D"):
+			return usagef("").ours("%s takes no value behind =. Run '%s --help' for what there is.", o.Long, p.name)
+		case joined:
+			if err := o.set(p, value); err != nil {
+				return err
+			}
 		case o == nil:
-			return usagef("Error: Unknown option '%s'.\n", args[i]).ours("unknown option %q. Run '%s --help' for what there is.", args[i], p.name)
+			return p.unknown(args[i])
 		case o.Short == "-D":
 			n, err := p.property(args[i+1:])
 			if err != nil {
@@ -43,7 +50,7 @@ func (p *parser) parse(args []string) error {
 				return err
 			}
 		case i+1 == len(args):
-			return usagef("Error: %s argument given but %s specified.\n\n", o.named(), o.missing).ours("%s needs an argument: %s.", args[i], o.Arg)
+			return usagef("Error: %s argument given but %s specified.\n\n", o.named(), o.missing).ours("%s needs an argument: %s.%s", args[i], o.Arg, p.hint(o))
 		default:
 			i++
 			if err := o.set(p, args[i]); err != nil {
@@ -59,12 +66,13 @@ func (p *parser) parse(args []string) error {
 func (p *parser) given(args []string) map[string]string {
 	found := map[string]string{}
 	for i := 0; i < len(args); i++ {
-		o := p.option(args[i])
+		o, joinedValue, joined := p.joined(args[i])
 		if o == nil {
 			break
 		}
-		name, value, words := cmp.Or(o.Short, o.Long), "", 0
+		name, value, words := cmp.Or(o.Short, o.Long), joinedValue, 0
 		switch {
+		case joined:
 		case o.Short == "-D":
 			words = propertyLength(args[i+1:])
 		case o.Arg != "":
@@ -76,6 +84,37 @@ func (p *parser) given(args []string) map[string]string {
 		found[name] = value
 	}
 	return found
+}
+
+// joined splits --name=value, which only we take.
+func (p *parser) joined(arg string) (o *Option, value string, ok bool) {
+	if o = p.option(arg); o != nil || !p.ours || !strings.HasPrefix(arg, "--") {
+		return o, "", false
+	}
+	name, value, ok := strings.Cut(arg, "=")
+	if o = p.option(name); o == nil {
+		return nil, "", false
+	}
+	return o, value, ok
+}
+
+func (p *parser) unknown(arg string) error {
+	e := usagef("Error: Unknown option '%s'.\n", arg)
+	if !strings.HasPrefix(arg, "-") {
+		return e.ours("unexpected argument %q; a topic goes behind -t, a message behind -m.", arg)
+	}
+	return e.ours("unknown option %q. Run '%s --help' for what there is.", arg, p.name)
+}
+
+// hint is for an option whose argument is missing.
+func (p *parser) hint(o *Option) string {
+	switch {
+	case o.Short == "-h":
+		return fmt.Sprintf(" For help run '%s --help'.", p.name)
+	case o.Short == "-t" && p.tool == Sub:
+		return " A shell takes # for a comment: write '#'."
+	}
+	return ""
 }
 
 func (p *parser) option(arg string) *Option {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -62,6 +63,9 @@ func (r *run) reconnect(ctx context.Context) int {
 	quiet := r.cfg.quiet
 	r.cfg.quiet = true // attempts fail silently
 	defer func() { r.cfg.quiet = quiet }()
+	if r.ours() && !quiet {
+		fmt.Fprintf(r.Err, "Warning: the connection to %s was lost; connecting again.\n", r.cfg.place(nil))
+	}
 	for {
 		timer := time.NewTimer(reconnectWait)
 		select {
@@ -79,6 +83,9 @@ func (r *run) reconnect(ctx context.Context) int {
 			return errLost
 		}
 		rc := r.connect(ctx)
+		if rc == errLookup && r.ours() {
+			continue // DNS can be away as well
+		}
 		if rc == 0 || rc == errTLS || rc == errLookup || rc == errProxy {
 			return rc
 		}

@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 )
 
 // hideTyping keeps a terminal from showing what is typed, until the function it
@@ -21,6 +23,24 @@ func hideTyping(in io.Reader) func() {
 		stty.Stdin = f
 		_ = stty.Run() // without stty, as on Windows, it is shown
 	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { // ends when the caller shows typing again, or with the process
+		select {
+		case s := <-interrupted:
+			echo("echo")
+			signal.Stop(interrupted)
+			if self, err := os.FindProcess(os.Getpid()); err == nil {
+				_ = self.Signal(s)
+			}
+		case <-done:
+		}
+	}()
 	echo("-echo")
-	return func() { echo("echo") }
+	return func() {
+		close(done)
+		signal.Stop(interrupted)
+		echo("echo")
+	}
 }
