@@ -86,6 +86,10 @@ type properties struct {
 	connect, publish, will, subscribe, unsubscribe, disconnect packet.Properties
 }
 
+func (p *properties) all() []*packet.Properties {
+	return []*packet.Properties{&p.connect, &p.publish, &p.will, &p.subscribe, &p.unsubscribe, &p.disconnect}
+}
+
 func (t Tool) defaults() *config {
 	c := &config{
 		port: notGiven, version: packet.V311, keepAlive: time.Minute, expiry: notGiven,
@@ -141,6 +145,9 @@ func (p *parser) check() error {
 			return usagef("%s\n", e.text).ours("%s", e.own)
 		}
 	}
+	if err := c.checkLengths(); err != nil {
+		return err
+	}
 	if err := c.checkOwn(); p.ours && err != nil {
 		return err
 	}
@@ -155,6 +162,29 @@ func (p *parser) check() error {
 	}
 	return c.checkTool(t)
 }
+
+// checkLengths finds what no packet can hold. It would be cut off.
+func (c *config) checkLengths() error {
+	for _, e := range []struct {
+		option string
+		value  *string
+	}{{"--id", c.id}, {"--id-prefix", c.idPrefix}, {"--username", c.username}, {"--pw", c.password}, {"--will-payload", c.willPayload}} {
+		if e.value != nil && len(*e.value) > packet.MaxString-maxPID {
+			return usagef("Error: %s is longer than %d bytes.\n", e.option, packet.MaxString-maxPID).ours("%s is longer than the %d bytes that fit.", e.option, packet.MaxString-maxPID)
+		}
+	}
+	for _, props := range c.properties.all() {
+		for _, u := range props.User {
+			if len(u.Key) > packet.MaxString || len(u.Value) > packet.MaxString {
+				return usagef("Error: Property value too long for property user-property.\n\n").ours("-D: a user-property is longer than the %d bytes that fit.", packet.MaxString)
+			}
+		}
+	}
+	return nil
+}
+
+// maxPID is room for a process id behind --id-prefix.
+const maxPID = 20
 
 // checkOwn finds what Mosquitto's tools let pass though it does nothing, or
 // cannot work.

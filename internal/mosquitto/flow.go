@@ -130,13 +130,29 @@ func (r *run) dismissed(p *packet.Disconnect) int {
 // unsendable returns libmosquitto's number for why the server does not take m;
 // 0 if it does.
 func (r *run) unsendable(m *packet.Publish) int {
+	remaining := remainingLength(m, r.cfg.version)
 	switch {
 	case m.QoS > r.maxQoS: // [MQTT-3.2.2-11]
 		return errQoS
-	case r.maxPacketSize > 0 && len(m.Append(nil, r.cfg.version)) > int(r.maxPacketSize): // [MQTT-3.2.2-15]
+	case remaining > packet.MaxVarint:
+		return errOversize
+	case r.maxPacketSize > 0 && 1+packet.VarintLen(uint32(remaining))+remaining > int(r.maxPacketSize): // [MQTT-3.2.2-15]
 		return errOversize
 	}
 	return 0
+}
+
+// remainingLength is the Remaining Length of m, without encoding it.
+func remainingLength(m *packet.Publish, v packet.Version) int {
+	n := 2 + len(m.Topic) + len(m.Payload)
+	if m.QoS > 0 {
+		n += 2
+	}
+	if v == packet.V5 {
+		props := m.Properties.Size()
+		n += packet.VarintLen(uint32(props)) + props
+	}
+	return n
 }
 
 // publish sends a message and returns its packet identifier. A message that

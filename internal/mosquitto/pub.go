@@ -98,8 +98,12 @@ func (r *run) payload() ([]byte, bool) {
 	case modeText:
 		return []byte(c.message), true
 	case modeInput:
-		b, err := io.ReadAll(r.In)
+		b, err := io.ReadAll(io.LimitReader(r.In, packet.MaxVarint+1))
 		switch {
+		case len(b) > packet.MaxVarint && r.ours():
+			r.complain("Error: standard input is larger than a message can be, %d bytes; -l sends it line by line.\n", packet.MaxVarint)
+		case len(b) > packet.MaxVarint:
+			r.complain("Error: Message length must be less than %d bytes.\n\nError loading input from stdin.\n", packet.MaxVarint)
 		case err != nil && r.ours():
 			r.complain("Error: read standard input: %v.\n", err)
 		case err != nil:
@@ -113,6 +117,12 @@ func (r *run) payload() ([]byte, bool) {
 		}
 		return nil, false
 	case modeFile:
+		if info, err := os.Stat(c.file); err == nil && info.Size() > packet.MaxVarint {
+			r.complain("%s", r.name(
+				fmt.Sprintf("Error: File must be less than %d bytes.\n\nError loading input file \"%s\".\n", packet.MaxVarint, c.file),
+				fmt.Sprintf("Error: -f %s: the file is larger than a message can be, %d bytes.\n", c.file, packet.MaxVarint)))
+			return nil, false
+		}
 		b, err := os.ReadFile(c.file)
 		if err != nil {
 			if r.ours() {

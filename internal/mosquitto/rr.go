@@ -66,6 +66,12 @@ func (q *requester) subscribed(p *packet.Suback) {
 	if q.cfg.version == packet.V5 {
 		m.Properties = q.cfg.properties.publish
 	}
+	if rc := q.unsendable(&m); rc != 0 {
+		q.exit = rc
+		q.complain("Error: %s\n", errorText(rc))
+		q.disconnect(packet.Success)
+		return
+	}
 	q.publish(m)
 }
 
