@@ -168,9 +168,13 @@ func (c *config) checkLengths() error {
 	for _, e := range []struct {
 		option string
 		value  *string
-	}{{"--id", c.id}, {"--id-prefix", c.idPrefix}, {"--username", c.username}, {"--pw", c.password}, {"--will-payload", c.willPayload}} {
-		if e.value != nil && len(*e.value) > packet.MaxString-maxPID {
-			return usagef("Error: %s is longer than %d bytes.\n", e.option, packet.MaxString-maxPID).ours("%s is longer than the %d bytes that fit.", e.option, packet.MaxString-maxPID)
+		max    int
+	}{
+		{"--id", c.id, packet.MaxString}, {"--id-prefix", c.idPrefix, packet.MaxString - maxPID}, {"--username", c.username, packet.MaxString},
+		{"--pw", c.password, packet.MaxString}, {"--will-payload", c.willPayload, packet.MaxString},
+	} {
+		if e.value != nil && len(*e.value) > e.max {
+			return usagef("Error: %s is longer than %d bytes.\n", e.option, e.max).ours("%s is longer than the %d bytes that fit.", e.option, e.max)
 		}
 	}
 	for _, props := range c.properties.all() {

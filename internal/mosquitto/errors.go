@@ -225,7 +225,7 @@ func (r *run) outcome(rc int) int {
 		return 0 // they take a DISCONNECT of the server for a good end
 	}
 	if rc == errKeep && r.ours() {
-		r.complain("Error: The server has not answered a ping for %v.\n", r.cfg.keepAlive)
+		r.complain("Error: The server has not answered a ping for %v.\n", r.keep)
 		return rc
 	}
 	if rc != 0 && rc != errDismissed {

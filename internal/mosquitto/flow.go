@@ -82,7 +82,11 @@ func (r *run) connack(p *packet.Connack) int {
 		r.quota = min(r.quota, int(p.Properties.ReceiveMax))
 	}
 	if p.Properties.Has(packet.PropServerKeepAlive) { // [MQTT-3.2.2-21]
-		r.cfg.keepAlive = max(time.Second, time.Duration(p.Properties.ServerKeepAlive)*time.Second)
+		if r.keep = time.Duration(p.Properties.ServerKeepAlive) * time.Second; r.keep > 0 {
+			r.keepTimer.Reset(r.keep)
+		} else {
+			r.keepTimer.Stop()
+		}
 	}
 	r.maxQoS = 2
 	if p.Properties.Has(packet.PropMaxQoS) {

@@ -41,6 +41,8 @@ type run struct {
 	link         *link
 	pending      []byte // to be written
 	lastIn, sent time.Time
+	keep         time.Duration // the server's Keep Alive, or ours
+	keepTimer    *time.Timer
 	pinged       bool
 	accepted     bool // by the server, at least once
 	ending       bool // DISCONNECT was sent
@@ -269,8 +271,9 @@ func (r *run) newMid() uint16 {
 // what ended it: 0 after our DISCONNECT.
 func (r *run) serve() int {
 	l := r.link
-	keep := time.NewTimer(r.cfg.keepAlive)
-	defer keep.Stop()
+	r.keep = r.cfg.keepAlive
+	r.keepTimer = time.NewTimer(r.keep)
+	defer r.keepTimer.Stop()
 	for {
 		r.flush() // it may end the run
 		if r.ending && len(r.pending) == 0 {
@@ -297,8 +300,8 @@ func (r *run) serve() int {
 			}
 		case <-l.written:
 			return r.lost()
-		case now := <-keep.C:
-			if !r.keepAlive(now, keep) {
+		case now := <-r.keepTimer.C:
+			if !r.keepAlive(now) {
 				return errKeep
 			}
 		case line, ok := <-lines:
@@ -370,10 +373,10 @@ func (r *run) drop() {
 
 // keepAlive pings when the connection was silent in either direction. It
 // returns false when the last ping was not answered.
-func (r *run) keepAlive(now time.Time, timer *time.Timer) bool {
+func (r *run) keepAlive(now time.Time) bool {
 	silent := max(now.Sub(r.lastIn), now.Sub(r.sent))
-	if silent < r.cfg.keepAlive {
-		timer.Reset(r.cfg.keepAlive - silent)
+	if silent < r.keep {
+		r.keepTimer.Reset(r.keep - silent)
 		return true
 	}
 	if r.pinged {
@@ -383,6 +386,6 @@ func (r *run) keepAlive(now time.Time, timer *time.Timer) bool {
 	r.pinged = true
 	r.send(&packet.Pingreq{})
 	r.lastIn = now
-	timer.Reset(r.cfg.keepAlive)
+	r.keepTimer.Reset(r.keep)
 	return true
 }

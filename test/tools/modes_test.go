@@ -54,6 +54,10 @@ func modes(certs *certificates) map[string]func(*server) {
 		"bignumber": func(s *server) {
 			s.messages = []packet.Publish{{Topic: []byte("a"), Payload: []byte(`{"n":12345678901234567890}`)}}
 		},
+		"keepalive": func(s *server) {
+			s.connack.ServerKeepAlive = 1
+			s.connack.Mark(packet.PropServerKeepAlive)
+		},
 		"many":       func(s *server) { s.messages = many(5000) },
 		"forbidden":  func(s *server) { s.refuse = packet.NotAuthorized },
 		"silent":     func(s *server) { s.silent = true },
