@@ -33,23 +33,29 @@ var additionLines = []struct {
 	{"sub", line{args: "-t a --message-rate -W 2"}, []string{`^status 27\n--- stdout\n3\n`}},
 	{"sub", line{args: "-t a -w -v -C 3"}, []string{`^status 0\n--- stdout\n` + regexp.QuoteMeta("\x1b[2J\x1b[1;1H\x1b[1;1H\x1b[2Ka/old 1\n\x1b[2;1H\x1b[2;1H\x1b[2Ka/b {")}},
 	{"sub", line{args: "-t a -v -C 3 --random-filter 100"}, []string{`a/old 1\na/b .*\na/c \(null\)\n`}},
-	{"sub", line{args: "-t a -V 5 -W 5", mode: "keepalive"}, []string{`^status 27\n`, `keep-alive=60`, `PINGREQ`}},
+	{"sub", line{args: "-t a -V 5 -W 4", mode: "keepalive"}, []string{`^status 27\n`, `keep-alive=60`, `PINGREQ`}},
 	{"sub", line{args: "-U b -E -W 1", mode: "none"}, []string{`^status 27\n`, `UNSUBSCRIBE id=1 filter="b"`}},
 	{"rr", line{args: "-t a -e b -m x --latency", mode: "echo"}, []string{`^status 0\n--- stdout\nre: x\nLatency: \d+\.\d+(ms|µs)?\n`}},
 }
 
 func TestAdditions(t *testing.T) {
 	b := newBench(t)
-	for _, l := range additionLines {
-		_, ours := b.tools(t, l.tool)
-		t.Run(fmt.Sprintf("%s %s", l.tool, l.args), func(t *testing.T) {
-			got := b.run(t, ours, l.line)
-			for _, want := range l.want {
-				if !regexp.MustCompile(want).MatchString(got) {
-					t.Errorf("no match for %s in\n%s", want, got)
+	t.Run("lines", func(t *testing.T) { // which ends when all of them have
+		for _, l := range additionLines {
+			_, ours := b.tools(t, l.tool)
+			t.Run(fmt.Sprintf("%s %s", l.tool, l.args), func(t *testing.T) {
+				t.Parallel()
+				got := b.run(t, ours, l.line)
+				for _, want := range l.want {
+					if !regexp.MustCompile(want).MatchString(got) {
+						t.Errorf("no match for %s in\n%s", want, got)
+					}
 				}
-			}
-		})
+			})
+		}
+	})
+	if t.Failed() {
+		return
 	}
 	if keys, err := os.ReadFile(filepath.Join(b.dir, "keys")); err != nil || !strings.Contains(string(keys), "CLIENT_TRAFFIC_SECRET_0 ") {
 		t.Errorf("--tls-keylog: %v, %q", err, keys)

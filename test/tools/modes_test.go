@@ -58,6 +58,7 @@ func modes(certs *certificates) map[string]func(*server) {
 			s.connack.ServerKeepAlive = 1
 			s.connack.Mark(packet.PropServerKeepAlive)
 		},
+		"quotaecho":  func(s *server) { s.refuse, s.echo = packet.QuotaExceeded, true },
 		"many":       func(s *server) { s.messages = many(5000) },
 		"forbidden":  func(s *server) { s.refuse = packet.NotAuthorized },
 		"silent":     func(s *server) { s.silent = true },
