@@ -57,6 +57,7 @@ sim: ## play the schedules FROM (1) to SEEDS (10000) of the simulation; POWER=1:
 crash: ## kill the broker ROUNDS times (200) and compare what was promised with what came
 	go test -count=1 -timeout 0 -v ./test/crash -rounds $(ROUNDS)
 
-conform: ## check broker and client against every statement and rewrite docs/conformance.md
+conform: ## check broker, client and mosquitto against every statement and rewrite docs/conformance.md
+	go test -count=1 ./test/conform -run 'TestMosquittoIsExplained' -update
 	go test -count=1 ./test/conform -run 'TestBrokerKeepsEveryStatement' -update
 	@grep -E '^(## MQTT|[0-9]+ statements|- (broker|client):)' docs/conformance.md

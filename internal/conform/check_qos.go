@@ -34,25 +34,32 @@ func deliveryChecks() []check {
 	}
 }
 
-// longQueue queues more messages than there are packet identifiers.
+// longQueue queues more messages than there are packet identifiers. A few come first, which
+// shows soon that a broker keeps no such queue.
 func longQueue(t *trial) {
-	const n, window = 66_000, 500
-	a := t.session("a", "")
-	a.subscribe("filter=~/a q1")
+	for _, n := range []int{2_000, 66_000} {
+		t.fill(n)
+		t.empty(n)
+	}
+}
+
+// fill queues n messages for a client that is away.
+func (t *trial) fill(n int) {
+	const window = 500
+	name := fmt.Sprint("a", n)
+	a := t.session(name, "")
+	a.subscribe("filter=~/" + name + " q1")
 	a.disconnect()
 	p := t.connect("p", "clean")
-	topic := t.text("~/a")
+	topic := t.text("~/" + name)
 	events := len(t.events)
 	for sent := 0; sent < n; {
 		var b []byte
 		var last uint16
-		for ; sent < n && len(b) < window*16; sent++ {
+		for range min(window, n-sent) {
 			last = uint16(sent%60_000 + 1)
 			b = append(b, publishBytes(t.v, 2, topic, last, nil, []byte(strconv.Itoa(sent)))...)
-			if (sent+1)%window == 0 {
-				sent++
-				break
-			}
+			sent++
 		}
 		p.bytes("PUBLISH q1, several", b)
 		for {
@@ -66,7 +73,12 @@ func longQueue(t *trial) {
 		}
 		t.events = t.events[:events] // they would be very many
 	}
-	a = t.session("a", "")
+}
+
+// empty wants the n messages, in their order.
+func (t *trial) empty(n int) {
+	a := t.session(fmt.Sprint("a", n), "")
+	events := len(t.events)
 	inFlight := map[uint16]bool{}
 	for i := range n {
 		m, err := a.read(t.patience())

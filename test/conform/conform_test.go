@@ -118,6 +118,7 @@ func results(t *testing.T) map[packet.Version][]conform.Result {
 }
 
 func TestBrokerKeepsEveryStatement(t *testing.T) {
+	t.Parallel()
 	all := results(t)
 	for _, v := range conform.Versions() {
 		var failed []conform.Result
@@ -150,6 +151,7 @@ func TestBrokerKeepsEveryStatement(t *testing.T) {
 
 // Over WebSocket all is as over TCP.
 func TestBrokerKeepsStatementsOverWebSocket(t *testing.T) {
+	t.Parallel()
 	n := start(t, true)
 	o := n.options(packet.V5)
 	o.Address, o.WebSocket = "ws://"+n.ws, ""

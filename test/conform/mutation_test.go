@@ -242,6 +242,7 @@ func TestChecksSeeBrokenBrokers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
+	t.Parallel()
 	broker := start(t, true)
 	var all []broken
 	for name, m := range mutations(t) {

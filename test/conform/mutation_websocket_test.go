@@ -86,6 +86,7 @@ func TestChecksSeeBrokenWebSockets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
+	t.Parallel()
 	broker := start(t, true)
 	var all []broken
 	for name, m := range webSocketMutations() {
@@ -103,6 +104,7 @@ func TestProxiesBreakNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
+	t.Parallel()
 	broker := start(t, true)
 	for _, v := range conform.Versions() {
 		t.Run(v.String(), func(t *testing.T) {
