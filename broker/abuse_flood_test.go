@@ -180,6 +180,45 @@ func TestTopicOfTooManyLevels(t *testing.T) {
 	s.finish()
 }
 
+// A long or deep topic behind a short alias is refused each time, and is not kept whole.
+func TestLongTopicsBehindAliasesAreRefused(t *testing.T) {
+	const most = 100
+	s := newStage(t, broker.Options{Limits: broker.Limits{MaxTopicLength: most, MaxTopicLevels: most / 2}})
+	w, p := s.open(), s.open()
+	w.say("CONNECT v5 id=w clean")
+	w.expect("CONNACK success")
+	w.say("SUBSCRIBE id=1 filter=# q0")
+	w.expect("SUBACK id=1 q0")
+	p.say("CONNECT v5 id=p clean")
+	p.expect("CONNACK success")
+	p.say("PUBLISH q1 id=1 topic=100*x payload=fits alias=1")
+	p.expect("PUBACK id=1 success")
+	w.expect("PUBLISH q0 topic=100*x payload=fits")
+	p.say("PUBLISH q1 id=2 topic=65535*y payload=long alias=2 retain")
+	p.expect("PUBACK id=2 topic-name-invalid")
+	for range 3 {
+		p.say(`PUBLISH q1 id=3 topic="" payload=again alias=2`)
+		p.expect("PUBACK id=3 topic-name-invalid")
+	}
+	deep := strings.Repeat("/", 1+most/2)
+	p.say("PUBLISH q1 id=3 topic=" + deep + " payload=deep alias=3")
+	p.expect("PUBACK id=3 topic-name-invalid")
+	p.say(`PUBLISH q1 id=3 topic="" payload=deep alias=3`)
+	p.expect("PUBACK id=3 topic-name-invalid")
+	p.say(`PUBLISH q1 id=4 topic="" payload=still alias=1`)
+	p.expect("PUBACK id=4 success")
+	w.expect("PUBLISH q0 topic=100*x payload=still")
+	p.say("SUBSCRIBE id=5 filter=100*x q0 filter=101*x q0 filter=$share/g/" + strings.Repeat("x", most) + " q0")
+	p.expect("SUBACK id=5 q0 topic-filter-invalid topic-filter-invalid")
+	v := s.open()
+	v.say("CONNECT v5 id=v clean will{topic=101*x payload=x}")
+	v.expect("CONNACK topic-name-invalid", "closed")
+	if got := s.b.StatsNow(); got.Dropped[broker.DropRefused] != 6 || got.SubscribesRefused != 2 || got.Retained != 0 {
+		t.Errorf("%d messages and %d filters are counted, %d retained", got.Dropped[broker.DropRefused], got.SubscribesRefused, got.Retained)
+	}
+	s.finish()
+}
+
 // Retained messages are bounded by number and by the memory they stand for.
 func TestRetainedFloodsAreBounded(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -77,7 +77,7 @@ func (k *core) checkConnect(c *client, p *packet.Connect) packet.ReasonCode {
 	}
 	if w := p.Will; w != nil {
 		switch {
-		case topic.CheckName(w.Topic) != nil, levels(w.Topic) > k.limits.MaxTopicLevels, reserved(w.Topic):
+		case topic.CheckName(w.Topic) != nil, !fits(k.limits, w.Topic), reserved(w.Topic):
 			return packet.TopicNameInvalid
 		case int(w.QoS) > k.limits.MaxQoS:
 			return packet.QoSNotSupported // [MQTT-3.2.2-12]

@@ -189,7 +189,7 @@ func (k *core) session(h route.Handle) *sess {
 	return k.slots[i]
 }
 
-// match finds the subscribers of a Topic Name, nil when the name has too many levels.
+// match finds the subscribers of a Topic Name, nil when the name does not fit.
 // What it returns is valid until the next call; see cache.go.
 func (k *core) match(name []byte) *route.Match {
 	m := k.cache.byName[string(name)]
@@ -199,7 +199,7 @@ func (k *core) match(name []byte) *route.Match {
 	if m != nil {
 		return k.cache.refresh(k.b.routes, m.Topic)
 	}
-	if levels(name) > k.limits.MaxTopicLevels {
+	if !fits(k.limits, name) {
 		return nil
 	}
 	return k.cache.miss(k.b.routes, string(name))
@@ -223,6 +223,11 @@ func (k *core) matchAgain(mt *route.Match) *route.Match {
 		return mt
 	}
 	return k.matchString(mt.Topic)
+}
+
+// fits tells whether a Topic Name or Filter is within the limits.
+func fits[S string | []byte](l *Limits, name S) bool {
+	return len(name) <= l.MaxTopicLength && levels(name) <= l.MaxTopicLevels
 }
 
 func levels[S string | []byte](name S) int {

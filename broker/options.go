@@ -45,6 +45,9 @@ type Limits struct {
 	// MaxTopicLevels is the largest number of levels in a Topic Name or Filter: 128.
 	// More get 0x90 or 0x8F.
 	MaxTopicLevels int
+	// MaxTopicLength is the longest Topic Name or Filter, in bytes, $share and the share
+	// name included: 65,535, the most there can be. Longer get 0x90 or 0x8F.
+	MaxTopicLength int
 	// MaxClientIDLength is the longest Client Identifier: 1024. Longer get 0x85.
 	MaxClientIDLength int
 	// MaxConnections is the largest number of network connections; 0 is no limit.
@@ -174,6 +177,7 @@ func (l *Limits) defaults() error {
 	}{
 		{"MaxPacketSize", &l.MaxPacketSize, 1 << 20, 64, largestPacket},
 		{"MaxTopicLevels", &l.MaxTopicLevels, 128, 1, 65536},
+		{"MaxTopicLength", &l.MaxTopicLength, 65_535, 1, 65_535},
 		{"MaxClientIDLength", &l.MaxClientIDLength, 1024, 23, 65535},
 		{"MaxConnections", &l.MaxConnections, 0, 0, 1 << 30},
 		{"MaxConnectRate", &l.MaxConnectRate, 10_000, -1, 1 << 30},

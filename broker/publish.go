@@ -102,7 +102,9 @@ func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, packet.
 				if t.aliasIn == nil {
 					t.aliasIn = new(session.AliasIn)
 				}
-				if !t.aliasIn.Set(alias, uint16(k.limits.TopicAliasMaximum), p.Topic) {
+				// A name that is too long stays so and need not be kept whole.
+				name := p.Topic[:min(len(p.Topic), k.limits.MaxTopicLength+1)]
+				if !t.aliasIn.Set(alias, uint16(k.limits.TopicAliasMaximum), name) {
 					return nil, 0, &packet.Error{Code: packet.TopicAliasInvalid, Rule: "MQTT-3.3.2-9"}
 				}
 			} else {
@@ -116,6 +118,9 @@ func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, packet.
 					}
 					return nil, 0, &packet.Error{Code: packet.ProtocolError}
 				}
+				if !fits(k.limits, name) { // it was refused when the alias was set, too
+					return new(route.Match), packet.TopicNameInvalid, nil
+				}
 				mt = k.matchString(name)
 			}
 		}
@@ -123,7 +128,7 @@ func (k *core) checkPublish(c *client, p *packet.Publish) (*route.Match, packet.
 	if mt == nil {
 		mt = k.match(p.Topic)
 	}
-	if mt == nil { // too many levels
+	if mt == nil { // too long, or too many levels
 		return new(route.Match), packet.TopicNameInvalid, nil
 	}
 	if reserved(mt.Topic) {

@@ -355,7 +355,7 @@ func (p *play) figures(words []string) error {
 func options(o *broker.Options, words []string) error {
 	l := &o.Limits
 	numbers := map[string]*int{
-		"max-packet-size": &l.MaxPacketSize, "max-topic-levels": &l.MaxTopicLevels, "max-client-id": &l.MaxClientIDLength,
+		"max-packet-size": &l.MaxPacketSize, "max-topic-levels": &l.MaxTopicLevels, "max-topic-length": &l.MaxTopicLength, "max-client-id": &l.MaxClientIDLength,
 		"max-subscriptions": &l.MaxSubscriptions, "max-inflight": &l.MaxInflight, "receive-maximum": &l.ReceiveMaximum,
 		"topic-alias-maximum": &l.TopicAliasMaximum, "max-queued": &l.MaxQueuedMessages,
 		"max-retained": &l.MaxRetainedMessages, "outbound-buffer": &l.OutboundBuffer, "max-qos": &l.MaxQoS,

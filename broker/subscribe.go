@@ -95,7 +95,7 @@ func (k *core) subscribe(s *sess, f *packet.Subscription, subID uint32, verdict 
 	if lower {
 		qos = min(qos, byte(verdict))
 	}
-	if levels(f.Filter) > k.limits.MaxTopicLevels {
+	if !fits(k.limits, f.Filter) {
 		return packet.TopicFilterInvalid, false, ""
 	}
 	filter = string(f.Filter)

@@ -57,6 +57,7 @@ type Config struct {
 type Limits struct {
 	MaxPacketSize              Size // fixed header included
 	MaxTopicLevels             int
+	MaxTopicLength             int // bytes
 	MaxClientIDLength          int // bytes
 	MaxConnections             int // 0: as many as file descriptors allow
 	MaxConnectRate             int // CONNECTs a second; 0: any
@@ -114,6 +115,7 @@ func Default() Config {
 		Limits: Limits{
 			MaxPacketSize:              MiB,
 			MaxTopicLevels:             128,
+			MaxTopicLength:             65_535,
 			MaxClientIDLength:          1024,
 			MaxConnectRate:             10_000,
 			MaxTakeoverRate:            60,

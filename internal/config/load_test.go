@@ -55,6 +55,7 @@ response_information: replies/
 limits:
   max_packet_size: 2MiB
   max_topic_levels: 16
+  max_topic_length: 106
   max_client_id_length: 64
   max_connections: 100
   max_connect_rate: 101
@@ -106,6 +107,7 @@ func everythingConfig() config.Config {
 		Limits: config.Limits{
 			MaxPacketSize:              2 * config.MiB,
 			MaxTopicLevels:             16,
+			MaxTopicLength:             106,
 			MaxClientIDLength:          64,
 			MaxConnections:             100,
 			MaxConnectRate:             101,
@@ -151,7 +153,7 @@ func TestEverySettingIsReadFromTheFile(t *testing.T) {
 			if want := everythingConfig(); !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			line := 50
+			line := 51
 			if name == "document marks" {
 				line++
 			}

@@ -146,6 +146,8 @@ func limitSettings() []setting {
 			func(c *Config) *Size { return &c.Limits.MaxPacketSize }),
 		number("limits.max_topic_levels", "levels of a topic or filter", 1, 65535,
 			func(c *Config) *int { return &c.Limits.MaxTopicLevels }),
+		number("limits.max_topic_length", "bytes of a topic or filter", 1, 65535,
+			func(c *Config) *int { return &c.Limits.MaxTopicLength }),
 		number("limits.max_client_id_length", "bytes of a client identifier; for MQTT 3.1 clients it is 23, as that version says", 23, 65535,
 			func(c *Config) *int { return &c.Limits.MaxClientIDLength }),
 		number("limits.max_connections", "connections; 0 means as many as file descriptors allow; a few more are told quota exceeded, further ones closed at once", 0, 100_000_000,

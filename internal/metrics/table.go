@@ -179,7 +179,7 @@ func sessionMetrics() []metric[broker.Stats] {
 		one("wirebird_subscription_levels", func(s *broker.Stats) int64 { return s.SubscriptionLevels },
 			"Levels of all filters, now: the size of the subscription table. Alert near limits.max_subscription_levels_total."),
 		one("wirebird_subscribes_refused_total", func(s *broker.Stats) uint64 { return s.SubscribesRefused },
-			"Filters of SUBSCRIBE packets that were refused. Clients that ask for what they may not have, or are over limits.max_subscriptions, max_subscription_levels, max_subscription_ids or max_topic_levels."),
+			"Filters of SUBSCRIBE packets that were refused. Clients that ask for what they may not have, or are over limits.max_subscriptions, max_subscription_levels, max_subscription_ids, max_topic_levels or max_topic_length."),
 		one("wirebird_retained_messages", func(s *broker.Stats) int64 { return s.Retained },
 			"Retained messages, now. Alert near limits.max_retained_messages."),
 		one("wirebird_retained_bytes", func(s *broker.Stats) int64 { return s.RetainedBytes },

@@ -65,7 +65,7 @@ func TestDefaultsAreTheBrokers(t *testing.T) {
 	}
 	got := s.brokerOptions(0).Limits
 	want := broker.Limits{
-		MaxPacketSize: 1 << 20, MaxTopicLevels: 128, MaxClientIDLength: 1024, MaxSubscriptions: 10_000,
+		MaxPacketSize: 1 << 20, MaxTopicLevels: 128, MaxTopicLength: 65_535, MaxClientIDLength: 1024, MaxSubscriptions: 10_000,
 		MaxInflight: 256, ReceiveMaximum: 1024, TopicAliasMaximum: 32, MaxQueuedMessages: 1_000_000,
 		MaxQueuedBytes: 256 << 20, MaxQueuedMessagesTotal: 100_000_000, MaxQueuedBytesTotal: 16 << 30, MaxRetainedMessages: 1_000_000, OutboundBuffer: 1 << 20,
 		MaxConnectRate: 10_000, MaxTakeoverRate: 60, MaxSessions: 1_000_000, MaxSubscriptionLevels: 100_000,

@@ -269,6 +269,7 @@ func (s *Server) brokerOptions(files int) broker.Options {
 		Limits: broker.Limits{
 			MaxPacketSize:              int(l.MaxPacketSize),
 			MaxTopicLevels:             l.MaxTopicLevels,
+			MaxTopicLength:             l.MaxTopicLength,
 			MaxClientIDLength:          l.MaxClientIDLength,
 			MaxConnections:             l.MaxConnections,
 			MaxConnectRate:             noneIsNegative(l.MaxConnectRate),
