@@ -35,7 +35,7 @@ type Broker struct {
 // Record is a packet that a Broker got or sent.
 type Record struct {
 	Conn     int           // number of the connection, from 0
-	ClientID string        // as the CONNECT of the connection says
+	ClientID string        // as CONNECT says, or CONNACK; "" until then
 	Packet   packet.Packet // a copy, the caller's to keep
 }
 
@@ -267,8 +267,13 @@ func (b *Broker) Await(ctx context.Context, enough func(received, sent []Record)
 func (b *Broker) record(list *[]Record, c *conn, p packet.Packet) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if connect, ok := p.(*packet.Connect); ok {
-		c.clientID = string(connect.ClientID)
+	switch p := p.(type) {
+	case *packet.Connect:
+		c.clientID = string(p.ClientID)
+	case *packet.Connack:
+		if p.Properties.Has(packet.PropAssignedClientID) {
+			c.clientID = string(p.Properties.AssignedClientID)
+		}
 	}
 	*list = append(*list, Record{Conn: c.number, ClientID: c.clientID, Packet: p})
 	close(b.changed)

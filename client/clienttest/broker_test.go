@@ -211,6 +211,20 @@ func TestAwaitReturnsWithTheLastPacketItWantsOrTheContext(t *testing.T) {
 	})
 }
 
+func TestRecordsHaveAssignedClientIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := clienttest.NewBroker(t)
+		c := connect(t, client.Options{Dial: b.Dial})
+		if err := c.Publish(t.Context(), client.Message{Topic: "a", QoS: 1}); err != nil {
+			t.Fatal(err)
+		}
+		all := b.Received()
+		if last := all[len(all)-1]; c.ClientID() == "" || last.ClientID != c.ClientID() || all[0].ClientID != "" {
+			t.Errorf("recorded %+v of client %q", all, c.ClientID())
+		}
+	})
+}
+
 func TestTheOptionsOfTheBrokerCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := clienttest.NewBrokerWith(t, broker.Options{Limits: broker.Limits{MaxQoS: 1, ReceiveMaximum: 3}})
