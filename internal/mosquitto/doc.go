@@ -173,11 +173,12 @@ func (c *Call) misused(err error) int {
 		}
 		return exitFailed // as Mosquitto's tools do
 	case errors.Is(err, errVersion):
-		fmt.Fprintf(c.Out, "%s version %s running on libwirebird %s.\n", c.Name, c.Version, c.Version)
 		if c.ours() {
+			fmt.Fprintf(c.Out, "wirebird %s\n", c.Version)
 			return 0
 		}
-		return exitFailed
+		fmt.Fprintf(c.Out, "%s version %s running on wirebird %s.\n", c.Name, c.Version, c.Version)
+		return exitFailed // as Mosquitto's tools do
 	case errors.As(err, &saved):
 		fmt.Fprintln(c.Err, saved)
 		return exitFailed

@@ -1,0 +1,5 @@
+//go:build wirebird_goroutine
+
+package tools
+
+const otherDriver = true
