@@ -1,7 +1,6 @@
 package mosquitto
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -27,11 +26,8 @@ func (r *run) rr(ctx context.Context) int {
 	if q.payload, ok = r.payload(); !ok || !r.prepare() {
 		return exitFailed
 	}
-	if r.connect(ctx) != 0 {
-		return cmp.Or(r.exit, exitFailed)
-	}
-	if r.cfg.timeout > 0 {
-		r.events.deadline = time.After(r.cfg.timeout)
+	if status := r.connectInTime(ctx); status != 0 {
+		return status
 	}
 	r.on = handlers{connected: q.connected, subscribed: q.subscribed, message: q.message}
 	rc := r.serve()

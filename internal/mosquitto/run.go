@@ -2,6 +2,7 @@ package mosquitto
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -135,10 +136,33 @@ func (r *run) flush() {
 	}
 }
 
+// connectInTime connects; the time of -W runs from here on. It returns the exit
+// status if that fails.
+func (r *run) connectInTime(ctx context.Context) int {
+	if r.cfg.timeout > 0 {
+		r.events.deadline = time.After(r.cfg.timeout)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.cfg.timeout)
+		defer cancel()
+	}
+	rc := r.connect(ctx)
+	switch {
+	case rc == 0:
+		return 0
+	case ctx.Err() != nil:
+		r.timedOut = true
+		return r.outcome(0)
+	}
+	return cmp.Or(r.exit, exitFailed)
+}
+
 // connect opens a connection and sends CONNECT. It returns libmosquitto's
 // number of what failed.
 func (r *run) connect(ctx context.Context) int {
 	nc, err := r.cfg.dial(ctx)
+	if err != nil && ctx.Err() != nil {
+		return errTimeout // the caller says so
+	}
 	if err != nil {
 		return r.dialFailed(err)
 	}

@@ -1,7 +1,6 @@
 package mosquitto
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -30,16 +29,13 @@ func (r *run) sub(ctx context.Context) int {
 	if !r.prepare() {
 		return exitFailed
 	}
-	if r.connect(ctx) != 0 {
-		return cmp.Or(r.exit, exitFailed)
+	if status := r.connectInTime(ctx); status != 0 {
+		return status
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	r.events.signals = signals
-	if r.cfg.timeout > 0 {
-		r.events.deadline = time.After(r.cfg.timeout)
-	}
 	s := &subscriber{run: r, printer: r.newPrinter(), removing: map[uint16]bool{}}
 	if r.cfg.watch {
 		s.watched = newScreen(r.Out)

@@ -34,6 +34,8 @@ var additionLines = []struct {
 	{"sub", line{args: "-t a -w -v -C 3"}, []string{`^status 0\n--- stdout\n` + regexp.QuoteMeta("\x1b[2J\x1b[1;1H\x1b[1;1H\x1b[2Ka/old 1\n\x1b[2;1H\x1b[2;1H\x1b[2Ka/b {")}},
 	{"sub", line{args: "-t a -v -C 3 --random-filter 100"}, []string{`a/old 1\na/b .*\na/c \(null\)\n`}},
 	{"sub", line{args: "-t a -V 5 -W 4", mode: "keepalive"}, []string{`^status 27\n`, `keep-alive=60`, `PINGREQ`}},
+	{"sub", line{args: cafile + "-t a -W 1", mode: "mute"}, []string{`^status 27\n--- stdout\n\n--- stderr\nTimed out\n`}},
+	{"rr", line{args: cafile + "-t a -e b -m x -W 1", mode: "mute"}, []string{`^status 27\n--- stdout\n\n--- stderr\nTimed out\n`}},
 	{"sub", line{args: "-U b -E -W 1", mode: "none"}, []string{`^status 27\n`, `UNSUBSCRIBE id=1 filter="b"`}},
 	{"rr", line{args: "-t a -e b -m x --latency", mode: "echo"}, []string{`^status 0\n--- stdout\nre: x\nLatency: \d+\.\d+(ms|µs)?\n`}},
 }

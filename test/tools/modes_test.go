@@ -59,6 +59,7 @@ func modes(certs *certificates) map[string]func(*server) {
 			s.connack.Mark(packet.PropServerKeepAlive)
 		},
 		"quotaecho":  func(s *server) { s.refuse, s.echo = packet.QuotaExceeded, true },
+		"mute":       func(s *server) { s.mute = true },
 		"many":       func(s *server) { s.messages = many(5000) },
 		"forbidden":  func(s *server) { s.refuse = packet.NotAuthorized },
 		"silent":     func(s *server) { s.silent = true },

@@ -29,6 +29,7 @@ type server struct {
 	once       bool              // hangUp holds for the first connection alone
 	farewell   []byte            // sent before hangUp
 	silent     bool              // no SUBACK
+	mute       bool              // reads, and says nothing at all
 	noUnsuback bool
 	tls        *tls.Config
 	unix       bool
@@ -110,6 +111,10 @@ func (s *server) serve(nc net.Conn) {
 		close(s.again)
 	}
 	s.mu.Unlock()
+	if s.mute {
+		_, _ = io.Copy(io.Discard, nc)
+		return
+	}
 	if s.socks != nil && !s.socks.accept(nc, s.record) {
 		return
 	}
