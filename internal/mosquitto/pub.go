@@ -40,7 +40,7 @@ func (r *run) pub(ctx context.Context) int {
 	for r.cfg.mode == modeLines && (rc == errLost || rc == errKeep) {
 		// A message that is lost here is lost: the lines are gone. So this
 		// mode alone connects again.
-		if rc = p.again(ctx); rc == 0 {
+		if rc = p.again(ctx); rc == 0 && r.link != nil {
 			rc = r.serve()
 		}
 	}
@@ -68,21 +68,16 @@ func (r *run) reconnect(ctx context.Context) int {
 	}
 	for {
 		timer := time.NewTimer(reconnectWait)
-		select {
-		case <-timer.C:
-		case <-r.events.deadline:
-			timer.Stop()
-			r.timedOut = true
+		flag := r.interrupted(ctx, timer.C)
+		timer.Stop()
+		if flag != nil {
+			*flag = true
 			return 0
-		case <-r.events.signals:
-			timer.Stop()
-			r.ending = true
-			return 0
-		case <-ctx.Done():
-			timer.Stop()
-			return errLost
 		}
-		rc := r.connect(ctx)
+		rc, ended := r.connectUnless(ctx)
+		if ended {
+			return 0
+		}
 		if rc == errLookup && r.ours() {
 			continue // DNS can be away as well
 		}
@@ -90,6 +85,41 @@ func (r *run) reconnect(ctx context.Context) int {
 			return rc
 		}
 	}
+}
+
+// interrupted waits for done. If something ends the run before, it returns which
+// flag of r is to be set.
+func (r *run) interrupted(ctx context.Context, done <-chan time.Time) *bool {
+	select {
+	case <-done:
+		return nil
+	case <-r.events.deadline:
+		return &r.timedOut
+	case <-r.events.signals:
+	case <-ctx.Done():
+	}
+	return &r.ending
+}
+
+// connectUnless connects, and gives up when something ends the run.
+func (r *run) connectUnless(ctx context.Context) (rc int, ended bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	made, done := make(chan int, 1), make(chan time.Time)
+	go func() { // until connect returns, which cancel hastens
+		made <- r.connect(ctx)
+		close(done)
+	}()
+	flag := r.interrupted(ctx, done)
+	cancel()
+	rc = <-made
+	if flag == nil {
+		return rc, false
+	}
+	if *flag = true; r.link != nil {
+		r.drop()
+	}
+	return rc, true
 }
 
 // payload reads the message, unless it comes line by line.

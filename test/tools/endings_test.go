@@ -152,3 +152,31 @@ func TestLinesGoOnAfterTheConnectionWasLost(t *testing.T) {
 		})
 	}
 }
+
+// A server that accepts and says nothing does not keep a signal from ending sub.
+func TestSignalEndsAnAttemptToConnect(t *testing.T) {
+	b := newBench(t)
+	_, ours := b.tools(t, "sub")
+	s := &server{}
+	modes(b.certs)["tlsstall"](s)
+	s.again = make(chan struct{})
+	address, stop := s.start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, ours, b.words(line{args: cafile + "-t a"}, address)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.again:
+	case <-ctx.Done():
+		t.Fatal("no second connection")
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v", err)
+	}
+	stop()
+}

@@ -58,8 +58,11 @@ func modes(certs *certificates) map[string]func(*server) {
 			s.connack.ServerKeepAlive = 1
 			s.connack.Mark(packet.PropServerKeepAlive)
 		},
-		"quotaecho":  func(s *server) { s.refuse, s.echo = packet.QuotaExceeded, true },
-		"mute":       func(s *server) { s.mute = true },
+		"quotaecho": func(s *server) { s.refuse, s.echo = packet.QuotaExceeded, true },
+		"mute":      func(s *server) { s.mute = true },
+		"tlsstall": func(s *server) {
+			s.tls, s.hangUp, s.muteLater = certs.server("good"), packet.SUBSCRIBE, true
+		},
 		"many":       func(s *server) { s.messages = many(5000) },
 		"forbidden":  func(s *server) { s.refuse = packet.NotAuthorized },
 		"silent":     func(s *server) { s.silent = true },

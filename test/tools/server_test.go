@@ -30,6 +30,7 @@ type server struct {
 	farewell   []byte            // sent before hangUp
 	silent     bool              // no SUBACK
 	mute       bool              // reads, and says nothing at all
+	muteLater  bool              // the same from the second connection on
 	noUnsuback bool
 	tls        *tls.Config
 	unix       bool
@@ -111,7 +112,7 @@ func (s *server) serve(nc net.Conn) {
 		close(s.again)
 	}
 	s.mu.Unlock()
-	if s.mute {
+	if s.mute || s.muteLater && !first {
 		_, _ = io.Copy(io.Discard, nc)
 		return
 	}
