@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"internal/cli":       7,
 	"cmd/wirebird":       8,
 	"examples/publisher": 8, "examples/subscriber": 8, "examples/request": 8, "examples/outbox": 8, "examples/tls": 8,
+	"internal/nodetest": testFloor - 1, // for tests alone
 	"internal/powercut": testFloor - 1, // for tests alone
 	"internal/sim":      testFloor,
 	"test/interop":      testFloor,

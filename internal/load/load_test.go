@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/nodetest"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -53,26 +53,11 @@ func certificate(t testing.TB) (server, client *tls.Config) {
 // serve runs a broker until the test ends and returns a target for each URL.
 func serve(t testing.TB, o broker.Options, urls ...string) []*Target {
 	t.Helper()
-	b, err := broker.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = b.Shutdown(ctx) // a test's connections may be cut
-	})
+	b := nodetest.Broker(t, o)
 	server, client := certificate(t)
 	var targets []*Target
 	for _, url := range urls {
-		l, err := b.Listen(broker.ListenOptions{URL: url, TLS: server})
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, err := NewTarget(l.URL, "", "", client)
+		g, err := NewTarget(nodetest.Listen(t, b, broker.ListenOptions{URL: url, TLS: server}), "", "", client)
 		if err != nil {
 			t.Fatal(err)
 		}

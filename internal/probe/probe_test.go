@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/wirebird/wirebird/broker"
 	"github.com/wirebird/wirebird/client"
+	"github.com/wirebird/wirebird/internal/nodetest"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -17,23 +17,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func serve(t *testing.T, o broker.Options) string {
 	t.Helper()
-	b, err := broker.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = b.Shutdown(ctx)
-	})
-	l, err := b.Listen(broker.ListenOptions{URL: "tcp://127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Replace(l.URL, "tcp:", "mqtt:", 1)
+	url := nodetest.Listen(t, nodetest.Broker(t, o), broker.ListenOptions{URL: "tcp://127.0.0.1:0"})
+	return strings.Replace(url, "tcp:", "mqtt:", 1)
 }
 
 func TestABrokerThatCanEverything(t *testing.T) {

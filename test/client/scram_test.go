@@ -6,6 +6,7 @@ import (
 
 	"github.com/wirebird/wirebird/client"
 	"github.com/wirebird/wirebird/internal/config"
+	"github.com/wirebird/wirebird/internal/nodetest"
 	"github.com/wirebird/wirebird/internal/scram"
 	"github.com/wirebird/wirebird/packet"
 )
@@ -17,7 +18,7 @@ func verifier(user, password string) string {
 // scramNode is a broker that lets in who knows the password of alice.
 func scramNode(t *testing.T) (url string) {
 	t.Helper()
-	file := write(t, "scram", verifier("alice", "correct horse"))
+	file := nodetest.Write(t, "scram", verifier("alice", "correct horse"))
 	return start(t, func(c *config.Config) { c.ScramFile = file })
 }
 

@@ -4,10 +4,8 @@ package conform
 
 import (
 	"cmp"
-	"context"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,14 +13,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/wirebird/wirebird/internal/config"
 	"github.com/wirebird/wirebird/internal/conform"
+	"github.com/wirebird/wirebird/internal/nodetest"
 	"github.com/wirebird/wirebird/internal/scram"
-	"github.com/wirebird/wirebird/internal/server"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -30,8 +26,7 @@ var update = flag.Bool("update", false, "rewrite docs/conformance.md")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait; a passing test never waits for it.
-const patience = 20 * time.Second
+const patience = nodetest.Patience
 
 const (
 	user     = "alice"
@@ -45,44 +40,12 @@ type node struct{ tcp, ws string } // host:port, host:port/path
 // for SCRAM-SHA-256 too.
 func start(t *testing.T, anonymous bool) node {
 	t.Helper()
-	cfg := config.Default()
-	cfg.InMemory, cfg.Admin, cfg.Shards = true, "", 2
+	cfg := nodetest.Config("tcp://127.0.0.1:0", "ws://127.0.0.1:0/mqtt")
 	cfg.AllowAnonymous = anonymous
-	cfg.Listen = []config.Listener{{URL: "tcp://127.0.0.1:0"}, {URL: "ws://127.0.0.1:0/mqtt"}}
-	cfg.PasswordFile = write(t, "passwords", passwords)
-	cfg.ScramFile = write(t, "scram", user+":"+scram.Derive(password, []byte("salt of the test"), 4096).String()+"\n")
-	s, err := server.New(cfg, server.NewLogger(io.Discard, "json", cfg.LogLevel), "v0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan server.Summary, 1), make(chan error, 1)
-	go func() { done <- s.Run(ctx, func(s server.Summary) { ready <- s }) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	select {
-	case sum := <-ready:
-		return node{sum.Listeners[0].Transport.Address, sum.Listeners[1].Transport.Address + "/mqtt"}
-	case err := <-done:
-		done <- err
-		t.Fatalf("Run: %v", err)
-	case <-time.After(patience):
-		t.Fatal("the broker does not start")
-	}
-	return node{}
-}
-
-func write(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	cfg.PasswordFile = nodetest.Write(t, "passwords", passwords)
+	cfg.ScramFile = nodetest.Write(t, "scram", user+":"+scram.Derive(password, []byte("salt of the test"), 4096).String()+"\n")
+	at := nodetest.Run(t, cfg)
+	return node{at[0], at[1] + "/mqtt"}
 }
 
 // options are for alice, with time for a machine that is busy.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wirebird/wirebird/internal/conform"
+	"github.com/wirebird/wirebird/internal/nodetest"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -76,7 +77,7 @@ func startMosquitto(t *testing.T) (node, string) {
 	version := regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`).FindString(string(help))
 	n := node{freeAddress(t), freeAddress(t)}
 	port := func(address string) string { return address[strings.LastIndex(address, ":")+1:] }
-	conf := write(t, "mosquitto.conf", fmt.Sprintf("user root\nallow_anonymous true\nlistener %s 127.0.0.1\nlistener %s 127.0.0.1\nprotocol websockets\n",
+	conf := nodetest.Write(t, "mosquitto.conf", fmt.Sprintf("user root\nallow_anonymous true\nlistener %s 127.0.0.1\nlistener %s 127.0.0.1\nprotocol websockets\n",
 		port(n.tcp), port(n.ws)))
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary, "-v", "-c", conf)

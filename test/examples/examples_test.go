@@ -13,6 +13,7 @@ import (
 
 	"github.com/wirebird/wirebird/broker"
 	"github.com/wirebird/wirebird/client"
+	"github.com/wirebird/wirebird/internal/nodetest"
 )
 
 const patience = time.Minute
@@ -98,30 +99,7 @@ func run(t *testing.T, cmd *exec.Cmd, want string) {
 // serve returns the URL of a broker that ends with the test.
 func serve(t *testing.T) string {
 	t.Helper()
-	l, err := startBroker(t).Listen(broker.ListenOptions{URL: "tcp://127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l.URL
-}
-
-func startBroker(t *testing.T) *broker.Broker {
-	t.Helper()
-	b, err := broker.New(broker.Options{Shards: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := b.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
+	return nodetest.Listen(t, nodetest.Broker(t, broker.Options{Shards: 2}), broker.ListenOptions{URL: "tcp://127.0.0.1:0"})
 }
 
 func listen(t *testing.T, ctx context.Context, url string) <-chan string {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/nodetest"
 )
 
 // authority signs certificates and writes them, and itself, into files.
@@ -91,7 +92,7 @@ func testTLS(ctx context.Context, t *testing.T, program func(string, ...string) 
 	}
 	known := x509.NewCertPool()
 	known.AddCert(ours.cert)
-	b := startBroker(t)
+	b := nodetest.Broker(t, broker.Options{Shards: 2})
 	at := func(auth tls.ClientAuthType) string {
 		l, err := b.Listen(broker.ListenOptions{URL: "tls://127.0.0.1:0",
 			TLS: &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: auth, ClientCAs: known}})

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wirebird/wirebird/broker"
+	"github.com/wirebird/wirebird/internal/nodetest"
 	"github.com/wirebird/wirebird/packet"
 )
 
@@ -167,28 +168,11 @@ func describe(t packet.Type, v packet.Version, body []byte) string {
 // serve starts a broker of two shards and returns the addresses of listeners, in order.
 func serve(t *testing.T, l broker.Limits, listeners ...string) (*broker.Broker, []string) {
 	t.Helper()
-	b, err := broker.New(broker.Options{Shards: 2, Limits: l})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := b.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
-		goleak.VerifyNone(t)
-	})
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	b := nodetest.Broker(t, broker.Options{Shards: 2, Limits: l})
 	var addresses []string
 	for _, url := range listeners {
-		li, err := b.Listen(broker.ListenOptions{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(li.URL, "://")
+		_, rest, _ := strings.Cut(nodetest.Listen(t, b, broker.ListenOptions{URL: url}), "://")
 		host, _, _ := strings.Cut(rest, "/")
 		host, _, _ = strings.Cut(host, "?")
 		addresses = append(addresses, host)
