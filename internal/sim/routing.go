@@ -150,10 +150,13 @@ func (m *model) subscribe(k *link, f *packet.Subscription, ids []uint32) {
 	s.forgetReplays(name)
 	for _, topic := range slices.Sorted(maps.Keys(m.retained)) {
 		one := m.retained[topic]
-		if !matches(name, topic) || one.expired(m.now) {
+		if !matches(name, topic) {
 			continue
 		}
 		d := &delivery{m: one, qos: min(one.qos, u.qos), retain: true, event: m.event, link: s.ready(), replay: u}
+		if one.expired(m.now) { // it may not come, but one that replaces it before its turn may
+			d.optional, d.more = true, -1
+		}
 		if u.id != 0 {
 			d.ids = []uint32{u.id}
 		}
