@@ -39,25 +39,29 @@ Options that always hold stand in $XDG_CONFIG_HOME/mosquitto_%[1]s or
 ~/.config/mosquitto_%[1]s, one a line; -o names another file.`
 	const statuses = `
 
-The options, messages and exit statuses are those of mosquitto_%[1]s: 0 when all is
-well, the server's code when it refuses the connection, %[2]s7 when the
-connection is lost, 1 for a mistake; as 'wirebird %[1]s' 2 for a command line that
-makes no sense.`
+The options are those of mosquitto_%[1]s, and called by that name, through a link,
+this is that tool.
+
+Exit status: 0 when all is well, the server's code when it refuses the connection,
+%[2]s7 when the connection is lost, 2 for a command line that
+makes no sense (1 as mosquitto_%[1]s), and 1 for the rest.`
 	switch t {
 	case Pub:
 		return "Publish messages and wait until the server has them." + fmt.Sprintf(statuses+files, "pub", "") + propertyNames()
 	case Sub:
 		return "Subscribe to topics and print the messages until interrupted. A connection that is\nlost is made again." +
-			fmt.Sprintf(statuses+files, "sub", "27 when -W has\npassed, ") + formats + propertyNames()
+			fmt.Sprintf(statuses+files, "sub", "27 when -W has passed, ") + formats + propertyNames()
 	case RR:
 		return "Publish a request with a Response Topic and print the first message that comes to it." +
-			fmt.Sprintf(statuses+files, "rr", "27 when -W has\npassed, ") + formats + propertyNames()
+			fmt.Sprintf(statuses+files, "rr", "27 when -W has passed, ") + formats + propertyNames()
 	}
 	return `Make and change the password files that the broker reads with --password-file, and
 Mosquitto too. Without -b the password is asked for, without being shown. "-c -" prints
 the line instead of writing a file.
 
-The options, messages and exit statuses are those of mosquitto_passwd.`
+The options are those of mosquitto_passwd, and called by that name, through a link,
+this is that tool. Exit status: 0 when all is well, 2 for a command line that makes no
+sense (1 as mosquitto_passwd) and for passwords that do not match, and 1 for the rest.`
 }
 
 // propertyNames lists what -D takes, by packet.
