@@ -119,11 +119,14 @@ func (k *core) reroute(m *outgoing, via *xshare) bool {
 	return false
 }
 
-// overloaded tells whether publishers bring more than the other shards, or the journal, take.
+// overloaded tells whether publishers bring more than the other shards take.
 func (k *core) overloaded() bool {
-	return len(k.batches) > 1 && k.b.mailed[k.id].Load() > mailHigh ||
-		k.recording && k.b.pressure() > journalHigh
+	return len(k.batches) > 1 && k.b.mailed[k.id].Load() > mailHigh
 }
+
+// behind tells whether the journal has more to do than it should. Only who adds to that
+// has to wait.
+func (k *core) behind() bool { return k.recording && k.b.pressure() > journalHigh }
 
 // pressure is the number of bytes that wait for the disk.
 func (b *Broker) pressure() int64 {

@@ -115,7 +115,7 @@ func (k *core) holdBack(c *client, h held) {
 		x.holding = true
 		k.holders = append(k.holders, c)
 	}
-	if c.state == connected && k.holdsTooMuch(c) {
+	if c.state == connected && (k.holdsTooMuch(c) || k.behind()) {
 		k.stall(c)
 	}
 }

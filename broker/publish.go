@@ -76,7 +76,7 @@ func (k *core) publish(c *client, p *packet.Publish, m *outgoing, mt *route.Matc
 		}
 		k.acknowledge(c, packet.PUBREC, p.ID, code, before)
 	}
-	if k.overloaded() {
+	if k.overloaded() || k.changed(before) && k.behind() {
 		k.stall(c)
 	}
 }
