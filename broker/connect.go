@@ -319,6 +319,10 @@ func (k *core) onDisconnect(c *client, flags byte, body []byte) {
 		k.fail(c, err)
 		return
 	}
+	if p.Properties.Has(packet.PropServerReference) { // a server's, §3.14.2.2.5
+		k.fail(c, &packet.Error{Code: packet.ProtocolError})
+		return
+	}
 	if p.Properties.Has(packet.PropSessionExpiry) {
 		if c.s.expiry == 0 && p.Properties.SessionExpiry != 0 {
 			k.fail(c, &packet.Error{Code: packet.ProtocolError})

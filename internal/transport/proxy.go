@@ -20,6 +20,9 @@ type ProxyOptions struct {
 // NewProxy returns a filter that takes a PROXY protocol header, version 1 or 2,
 // off the start of a connection. Whoever can connect can claim any address: put
 // it only where load balancers alone reach the listener.
+//
+// What follows the addresses of version 2, its TLVs, is not used and not looked at,
+// as the protocol asks of receivers that do not know a type: only its length counts.
 func NewProxy(o ProxyOptions) Filter {
 	return &proxy{required: o.Required}
 }
