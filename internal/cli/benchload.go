@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wirebird/wirebird/internal/bench"
+	"github.com/wirebird/wirebird/internal/fault"
 	"github.com/wirebird/wirebird/internal/load"
 	"github.com/wirebird/wirebird/packet"
 )
@@ -302,13 +305,25 @@ func (p *benchLoad) subjects(cmd *cobra.Command, args []string) ([]bench.Subject
 	return subjects, version, nil
 }
 
+// unreached explains the failure to connect to one of the brokers.
+func unreached(err error, subjects []bench.Subject) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		for _, s := range subjects {
+			if strings.Contains(err.Error(), s.Name) {
+				return errors.New("Error: " + fault.Explain(place(s.Name), err))
+			}
+		}
+	}
+	return fmt.Errorf("Error: %w", err)
+}
+
 // compare measures and prints.
 func (p *benchLoad) compare(ctx context.Context, subjects []bench.Subject, all []bench.Experiment) error {
 	live := newProgress(p.err)
 	rows, err := bench.Compare(ctx, bench.Comparison{Subjects: subjects, Experiments: all, Runs: p.runs, Progress: live.tell})
 	live.clear()
 	if err != nil {
-		err = fmt.Errorf("Error: %w", err)
+		err = unreached(err, subjects)
 	}
 	return errors.Join(err, p.write(rows))
 }

@@ -74,6 +74,10 @@ func oneFile(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+func thereAlready(path string) error {
+	return fmt.Errorf("Error: %s is there already; add --force to replace it.", path)
+}
+
 func checkFilters(flag string, filters []string) error {
 	for _, f := range filters {
 		if err := topic.CheckFilter(f); err != nil {
@@ -94,6 +98,15 @@ func (p *recorder) run(cmd *cobra.Command, path string) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(path); err == nil && path != "-" && !p.force {
+		return thereAlready(path)
+	}
+	o.OnMessage = func(_ *client.Client, m *client.Message) { p.take(m, time.Now()) } // once there are subscriptions
+	c, _, err := p.connect(cmd.Context(), o)
+	if err != nil {
+		return err // and what is in the file stays
+	}
+	defer c.Close()
 	out, summary := p.out, p.out
 	if path == "-" {
 		summary = p.err
@@ -104,7 +117,7 @@ func (p *recorder) run(cmd *cobra.Command, path string) (err error) {
 		}
 		file, err := os.OpenFile(path, flags, 0o644)
 		if errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("Error: %s is there already; add --force to replace it.", path)
+			return thereAlready(path)
 		}
 		if err != nil {
 			return fmt.Errorf("Error: %w", err)
@@ -119,18 +132,12 @@ func (p *recorder) run(cmd *cobra.Command, path string) (err error) {
 	if p.w, err = record.NewWriter(out, record.Header{Created: time.Now().UTC(), Server: redacted, Filters: p.topics}); err != nil {
 		return fmt.Errorf("Error: write: %w", err)
 	}
-	o.OnMessage = func(_ *client.Client, m *client.Message) { p.take(m, time.Now()) }
-	err = p.listen(cmd.Context(), o)
+	err = p.listen(cmd.Context(), c)
 	return errors.Join(err, p.summarize(summary))
 }
 
 // listen records until it is interrupted or has what was wanted.
-func (p *recorder) listen(ctx context.Context, o client.Options) error {
-	c, _, err := p.connect(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
+func (p *recorder) listen(ctx context.Context, c *client.Client) error {
 	if err := p.subscribe(ctx, c); err != nil {
 		return err
 	}
