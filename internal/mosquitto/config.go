@@ -51,6 +51,7 @@ type config struct {
 	filterOut       []string
 	unsubscribe     []string
 	format          string
+	hasFormat       bool
 	verbose, pretty bool
 	noNewline       bool
 	count           int

@@ -19,25 +19,26 @@ const separators = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|} ~"
 
 // printer writes messages as the options say. One goroutine uses it.
 type printer struct {
-	w        io.Writer
-	complain func(format string, args ...any)
-	format   string // of -F; empty for the plain forms
-	verbose  bool
-	newline  bool
-	pretty   bool // %j and %J
-	buf      []byte
+	w         io.Writer
+	complain  func(format string, args ...any)
+	format    string // of -F
+	hasFormat bool   // else a message has a plain form
+	verbose   bool
+	newline   bool
+	pretty    bool // %j and %J
+	buf       []byte
 }
 
 func (r *run) newPrinter() *printer {
 	c := r.cfg
-	return &printer{w: r.Out, complain: r.complain, format: c.format, verbose: c.verbose, newline: !c.noNewline, pretty: c.pretty}
+	return &printer{w: r.Out, complain: r.complain, format: c.format, hasFormat: c.hasFormat, verbose: c.verbose, newline: !c.noNewline, pretty: c.pretty}
 }
 
 // print writes m, received at t, with one Write.
 func (p *printer) print(m *packet.Publish, t time.Time) {
 	p.buf = p.buf[:0]
 	switch {
-	case p.format != "":
+	case p.hasFormat:
 		p.formatted(m, t)
 	case p.verbose && len(m.Payload) > 0:
 		p.buf = append(append(append(p.buf, m.Topic...), ' '), m.Payload...)

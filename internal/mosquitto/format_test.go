@@ -36,7 +36,7 @@ func sample() *packet.Publish {
 
 func format(f string, m *packet.Publish) (string, string) {
 	var out, errOut bytes.Buffer
-	p := printer{w: &out, format: f, complain: func(format string, args ...any) { fmt.Fprintf(&errOut, format, args...) }}
+	p := printer{w: &out, format: f, hasFormat: true, complain: func(format string, args ...any) { fmt.Fprintf(&errOut, format, args...) }}
 	p.print(m, at())
 	return out.String(), errOut.String()
 }
@@ -128,7 +128,7 @@ func FuzzFormat(f *testing.F) {
 		m.Payload = payload
 		if checkFormat(s) == nil {
 			var out bytes.Buffer
-			p := printer{w: &out, complain: func(string, ...any) {}, format: s}
+			p := printer{w: &out, complain: func(string, ...any) {}, format: s, hasFormat: true}
 			p.print(m, at())
 			if limit := len(s) * (maxWidth + 1000 + 6*len(payload)); out.Len() > limit {
 				t.Errorf("%q printed %d bytes", s, out.Len())
@@ -192,7 +192,7 @@ func BenchmarkPrint(b *testing.B) {
 	for _, f := range []string{"%t %p", "%j"} {
 		b.Run(f, func(b *testing.B) {
 			var out bytes.Buffer
-			p := printer{w: &out, format: f, newline: true}
+			p := printer{w: &out, format: f, hasFormat: true, newline: true}
 			m, now := sample(), at()
 			b.ReportAllocs()
 			for b.Loop() {

@@ -99,7 +99,7 @@ func subscribeOptions() []Option {
 		{"-e", "", "topic", "response topic, to which the answer comes", "", RR, "no response topic", (*parser).responseTopic},
 		{"-v", "--verbose", "", "print the topic before the payload", "", receiving, "", set(func(c *config) { c.verbose = true })},
 		{"-F", "", "format", "how to print a message; see Formats", "", receiving, "no format", (*parser).format},
-		{"", "--json", "", "print each message as a JSON object, as -F %j", "", receiving | onlyOurs, "", set(func(c *config) { c.format = "%j" })},
+		{"", "--json", "", "print each message as a JSON object, as -F %j", "", receiving | onlyOurs, "", set(func(c *config) { c.format, c.hasFormat = "%j", true })},
 		{"", "--pretty", "", "print JSON on several lines", "", receiving, "", set(func(c *config) { c.pretty = true })},
 		{"-N", "", "", "do not end the line after a message", "", receiving, "", set(func(c *config) { c.noNewline = true })},
 		{"-C", "", "count", "exit after this many messages", "", Sub, "no count", (*parser).count},

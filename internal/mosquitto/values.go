@@ -214,7 +214,7 @@ func (p *parser) repeatDelay(v string) error {
 }
 
 func (p *parser) format(v string) error {
-	p.config.format = v
+	p.config.format, p.config.hasFormat = v, true
 	return checkFormat(v)
 }
 

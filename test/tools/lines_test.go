@@ -265,6 +265,8 @@ var commandLines = map[string][]line{
 		{args: "-t a/# -C 1 -F '%25I|%-30I|%U'", mode: "one"},
 		{args: `-t a/# -C 1 -F '\a\e\n\r\t\v\0\\%%@@'`, mode: "one"},
 		{args: "-t a/# -C 1 -F 'no parameter'", mode: "one"},
+		{args: "-t a/# -C 3 -F ''"},
+		{args: "-t a/# -C 1 -F '' -v -N", mode: "one"},
 		{args: "-t a/# -C 1 -F %p -N", mode: "one"},
 		{args: "-t a/# -C 1 -v -F %p", mode: "one"},
 
