@@ -191,3 +191,31 @@ func TestNothingRunsBeforeMain(t *testing.T) {
 		}
 	}
 }
+
+// A corpus whose target has another name or place is replayed by nobody.
+func TestEveryCorpusHasItsTarget(t *testing.T) {
+	targets := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
+				targets[s.dir+"/testdata/fuzz/"+f.Name.Name] = true
+			}
+		}
+	}
+	corpora, err := filepath.Glob("*/testdata/fuzz/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := filepath.Glob("internal/*/testdata/fuzz/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range append(corpora, inner...) {
+		if !targets[filepath.ToSlash(dir)] {
+			t.Errorf("%s: there is no such fuzz test", dir)
+		}
+	}
+	if len(corpora)+len(inner) == 0 {
+		t.Error("no corpora at all")
+	}
+}

@@ -9,7 +9,7 @@ ran=0
 for dir in $(grep -rlE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Z0-9_]' . | xargs -r -n1 dirname | sort -u); do
 	for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | awk '{print $2}' | sort -u); do
 		echo "fuzz: $dir $target for $time"
-		go test -run='^$' -fuzz="^$target\$" -fuzztime="$time" "$dir"
+		go test -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=10s "$dir"
 		ran=$((ran + 1))
 	done
 done
