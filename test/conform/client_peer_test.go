@@ -115,8 +115,8 @@ func (t *trial) next() *peer {
 // silence is how long the client is waited for.
 const silence = time.Minute
 
-// read returns the next packet; want is for the message when none comes.
-func (p *peer) read1(want string) packet.Packet {
+// await returns the next packet; want is for the message when none comes.
+func (p *peer) await(want string) packet.Packet {
 	select {
 	case s, ok := <-p.in:
 		switch {
@@ -135,7 +135,7 @@ func (p *peer) read1(want string) packet.Packet {
 
 // expect wants a packet of a type next.
 func (p *peer) expect(want packet.Type) packet.Packet {
-	q := p.read1(want.String())
+	q := p.await(want.String())
 	if q.Type() != want {
 		p.t.fail("%s came, expected %v", script.Format(q), want)
 	}
@@ -145,7 +145,7 @@ func (p *peer) expect(want packet.Type) packet.Packet {
 // want expects the packet of a line next.
 func (p *peer) want(format string, args ...any) packet.Packet {
 	line := fmt.Sprintf(format, args...)
-	q := p.read1(line)
+	q := p.await(line)
 	if !matches(line, q) {
 		p.t.fail("%s came, expected %s", script.Format(q), line)
 	}

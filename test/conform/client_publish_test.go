@@ -129,7 +129,7 @@ func clientLimitChecks() []clientCheck {
 			})
 			largest := map[packet.Type]int{}
 			for {
-				q := p.read1("DISCONNECT")
+				q := p.await("DISCONNECT")
 				largest[q.Type()] = max(largest[q.Type()], len(p.raw))
 				if len(p.raw) > most {
 					t.fail("%v of %d bytes came, expected %d at most", q.Type(), len(p.raw), most)

@@ -162,7 +162,7 @@ func clientAuthChecks() []clientCheck {
 				p, done := t.dial(client.Options{Auth: new(parrot)})
 				p.expect(packet.CONNECT)
 				p.send("%s", line)
-				if p.read1Any(); <-done == nil {
+				if p.awaitAny(); <-done == nil {
 					t.fail("the client takes %s, expected an error", line)
 				}
 			}
@@ -217,8 +217,8 @@ func authProperties(method string) packet.Properties {
 	return p
 }
 
-// read1Any takes what comes, or the end.
-func (p *peer) read1Any() {
+// awaitAny takes what comes, or the end.
+func (p *peer) awaitAny() {
 	select {
 	case <-p.in:
 	case <-time.After(silence):

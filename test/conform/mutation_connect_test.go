@@ -24,8 +24,8 @@ func welcoming(v packet.Version) fault {
 	}}
 }
 
-// raw1 changes the bytes of the broker's first packet.
-func raw1(fn func(l *link, b []byte) []byte) fault {
+// rawFirst changes the bytes of the broker's first packet.
+func rawFirst(fn func(l *link, b []byte) []byte) fault {
 	return fault{fromBroker: func(l *link, p packet.Packet, b []byte) [][]byte {
 		if l.count++; l.count == 1 {
 			b = fn(l, b)
@@ -115,13 +115,13 @@ func connectMutations() map[string]mutation {
 				p.ClientID = []byte("made-up")
 			}
 		}), v311, "client-id-empty-and-kept"},
-		"refusals have Session Present": {raw1(func(_ *link, b []byte) []byte {
+		"refusals have Session Present": {rawFirst(func(_ *link, b []byte) []byte {
 			if b[0]>>4 == byte(packet.CONNACK) && b[3] >= 0x80 {
 				b[2] = 1
 			}
 			return b
 		}), v5, "client-id-refused"},
-		"CONNACK has a code of another packet": {raw1(func(_ *link, b []byte) []byte {
+		"CONNACK has a code of another packet": {rawFirst(func(_ *link, b []byte) []byte {
 			if b[0]>>4 == byte(packet.CONNACK) && b[3] >= 0x80 {
 				b[3] = byte(packet.PacketIdentifierNotFound)
 			}
@@ -159,11 +159,11 @@ func authMutations() map[string]mutation {
 func v31Mutations() map[string]mutation {
 	v31 := packet.V31
 	return map[string]mutation{
-		"CONNACK has Session Present in 3.1":     {raw1(func(_ *link, b []byte) []byte { b[2] = 1; return b }), v31, "v31-protocol-name v31-no-session-present"},
+		"CONNACK has Session Present in 3.1":     {rawFirst(func(_ *link, b []byte) []byte { b[2] = 1; return b }), v31, "v31-protocol-name v31-no-session-present"},
 		"every first packet is accepted in 3.1":  {welcoming(v31), v31, "v31-name-and-level v31-client-id-empty"},
 		"an identifier of 23 characters is long": {alter(func(p *packet.Connect) { p.ClientID = append(p.ClientID, 'x') }), v31, "v31-client-id-of-23"},
 		"clean session is ignored in 3.1":        {alter(func(p *packet.Connect) { p.CleanStart = false }), v31, "v31-clean-session"},
-		"bad credentials are a bad version":      {raw1(func(_ *link, b []byte) []byte { b[3] = min(b[3], 1); return b }), v31, "v31-connack-codes"},
+		"bad credentials are a bad version":      {rawFirst(func(_ *link, b []byte) []byte { b[3] = min(b[3], 1); return b }), v31, "v31-connack-codes"},
 		"requests with DUP are ignored": {fault{fromClient: func(_ *link, _ packet.Packet, b []byte) [][]byte {
 			if b[0]&0x08 != 0 {
 				return nil
