@@ -171,7 +171,7 @@ func (k *core) accept(c *client, p *packet.Connect, finish *packet.Properties) {
 		k.disconnect(c, packet.PacketTooLarge, "") // it must not be sent [MQTT-3.1.2-24], and would be waited for
 		return
 	}
-	if !k.changed(before) {
+	if _, ending := k.endings[id]; !ending && !k.changed(before) {
 		k.send(c, &ack)
 		k.opened(c)
 		return

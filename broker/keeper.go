@@ -18,6 +18,36 @@ type keeper struct {
 	turn      uint64           // number of submissions so far
 	holders   []*client
 	others    []waiter
+	endings   map[string]uint64 // submissions, by Client Identifier, that end a session
+	ended     []ending          // ... in their order, until they are complete
+}
+
+// ending is the end of a session that is not safe yet.
+type ending struct {
+	clientID string
+	turn     uint64
+}
+
+// ends notes that this turn ends a stored session: the client's next CONNACK says so.
+func (k *core) ends(clientID string) {
+	if k.endings == nil {
+		k.endings = map[string]uint64{}
+	}
+	k.endings[clientID] = k.turn + 1
+	k.ended = append(k.ended, ending{clientID, k.turn + 1})
+}
+
+// endedUntil forgets the ends of sessions that are complete.
+func (k *core) endedUntil(turn uint64) {
+	for len(k.ended) > 0 && k.ended[0].turn <= turn {
+		if e := k.ended[0]; k.endings[e.clientID] == e.turn {
+			delete(k.endings, e.clientID)
+		}
+		k.ended = k.ended[1:]
+	}
+	if len(k.ended) == 0 {
+		k.ended, k.endings = nil, nil
+	}
 }
 
 // recorded is what a turn has recorded.
@@ -175,6 +205,7 @@ func (k *core) committed(m committed) {
 		k.others[0].done(m.err)
 		k.others = k.others[1:]
 	}
+	k.endedUntil(m.turn)
 	list := k.holders
 	k.holders = nil
 	for _, c := range list {

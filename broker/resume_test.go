@@ -122,3 +122,31 @@ func TestAMessageThatExpiresOnItsWayToAnotherShardIsNotSent(t *testing.T) {
 		})
 	}
 }
+
+// A session whose time is over has ended for its client with the next CONNACK, also if the
+// loss of power comes before the end is on record.
+func TestTheConnackWaitsForTheEndOfTheSessionBefore(t *testing.T) {
+	j := newJournaled(t, broker.Options{})
+	a := j.open()
+	a.say("CONNECT v5 id=a expiry=10")
+	j.safe()
+	a.cut()
+	j.safe()
+	j.wait(11 * time.Second)
+	if got := j.b.StatsNow(); got.Sessions != 0 || len(j.r.open) != 1 {
+		t.Fatalf("%d sessions and %d submissions, want none and its end", got.Sessions, len(j.r.open))
+	}
+	a = j.open()
+	a.say("CONNECT v5 id=a expiry=0", "PINGREQ")
+	a.expect()
+	b := j.open()
+	b.say("CONNECT v5 id=b expiry=0")
+	b.expect("CONNACK success") // another client has nothing to wait for
+	j.safe()
+	a.expect("CONNACK success", "PINGRESP")
+	a.say("DISCONNECT")
+	a = j.open()
+	a.say("CONNECT v5 id=a expiry=0")
+	a.expect("CONNACK success") // it is safe by now
+	j.end()
+}

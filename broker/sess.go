@@ -156,6 +156,9 @@ func (k *core) sessionTimer(s *sess) {
 // endSession discards a session and all its state [MQTT-4.1.0-2]. A will that still
 // waits goes out [MQTT-3.1.2-8].
 func (k *core) endSession(s *sess) {
+	if k.recording && s.durable {
+		k.ends(s.id)
+	}
 	if s.will != nil {
 		k.publishWill(s)
 	}
