@@ -12,7 +12,14 @@ type batch struct {
 	from  *core
 	bytes []byte // payloads and properties of items that bring no stored message
 	items []parcel
+	count int // sessions that get something
 }
+
+// lightBatch is how many deliveries cost less than to wake another thread.
+const lightBatch = 4
+
+// Light tells that the batch is little work.
+func (b *batch) Light() bool { return b.count <= lightBatch }
 
 // parcel is one message and who gets it: all of the Match's targets on the receiving
 // shard, or via's one.
@@ -61,6 +68,11 @@ func (k *core) forward(to int, m *outgoing, mt *route.Match, via *xshare) {
 		p.props = span{p.payload.to, len(b.bytes)}
 	}
 	b.items = append(b.items, p)
+	if via != nil {
+		b.count++
+	} else {
+		b.count += len(mt.ByShard[to])
+	}
 	k.b.mailed[k.id].Add(int64(m.mailCost()))
 }
 
@@ -99,7 +111,7 @@ func (k *core) receive(b *batch) {
 	}
 	k.b.mailed[b.from.id].Add(-int64(cost))
 	clear(b.items)
-	b.from, b.items, b.bytes = nil, b.items[:0], b.bytes[:0]
+	b.from, b.items, b.bytes, b.count = nil, b.items[:0], b.bytes[:0], 0
 	if cap(b.bytes) <= mailLow {
 		k.b.batches.p.Put(b)
 	}

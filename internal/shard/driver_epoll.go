@@ -47,8 +47,10 @@ type listener struct {
 	path   string // of a Unix socket, removed at the end
 }
 
-// epoll is the driver of one Loop. Everything but wake runs on the Loop's goroutine.
+// epoll is the driver of one Loop. Whoever holds turn owns the Loop: its goroutine, or
+// another Loop's that helps it while it sleeps.
 type epoll struct {
+	turn      sync.Mutex
 	g         *Group
 	l         *Loop
 	ep, efd   int
@@ -57,9 +59,11 @@ type epoll struct {
 	listeners map[int32]*listener
 	rest      []resting // listeners that wait until descriptors are free again
 	restUntil int64
-	spare     bool // there is a processor of the Go runtime for everybody else
-	calm      bool // the last wait found little
-	stopping  bool
+	spare     bool  // there is a processor of the Go runtime for everybody else
+	calm      bool  // the last wait found little
+	due       int64 // guarded by turn: the next timer that the goroutine sleeps for, 0 none
+	stopping  bool  // guarded by turn
+	ended     bool  // guarded by turn
 }
 
 type resting struct {
@@ -167,8 +171,9 @@ func (s *system) stop(*Group) {
 func (d *epoll) run() {
 	defer d.release()
 	more, turns := false, 0
-	for !d.stopping {
+	for stop := false; !stop; {
 		n := d.wait(more)
+		d.turn.Lock()
 		d.l.Begin(d.g.o.Clock())
 		for i := range n {
 			d.event(&d.events[i])
@@ -176,6 +181,8 @@ func (d *epoll) run() {
 		d.readReady()
 		d.endRest()
 		more = d.l.End()
+		stop = d.stopping
+		d.turn.Unlock()
 		if turns++; turns%goschedTurns == 0 && !d.spare {
 			runtime.Gosched()
 		}
@@ -238,7 +245,10 @@ func (d *epoll) timeout() int {
 	if len(d.rest) > 0 {
 		return acceptRestMs
 	}
-	next := d.l.NextTimer()
+	d.turn.Lock()
+	d.due = d.l.NextTimer()
+	next := d.due
+	d.turn.Unlock()
 	if next == 0 {
 		return -1
 	}
@@ -407,6 +417,24 @@ func (d *epoll) rewatch(c *Conn) {
 	}
 }
 
+// help runs a turn of a Loop that sleeps, for another one that has a little mail for it:
+// less work than a wake-up, and sooner done.
+func (d *epoll) help(now int64) bool {
+	if !d.l.asleep.Load() || !d.turn.TryLock() {
+		return false
+	}
+	defer d.turn.Unlock()
+	if d.ended {
+		return true
+	}
+	d.l.Begin(now)
+	more := d.l.End()
+	if next := d.l.NextTimer(); next != 0 && (d.due == 0 || next < d.due) {
+		more = true // it sleeps too long
+	}
+	return !more
+}
+
 func (d *epoll) wake() {
 	one := [8]byte{1}
 	_, _ = unix.Write(d.efd, one[:])
@@ -414,6 +442,9 @@ func (d *epoll) wake() {
 
 // release closes what is left when the Loop ends.
 func (d *epoll) release() {
+	d.turn.Lock()
+	defer d.turn.Unlock()
+	d.ended = true
 	for _, c := range d.l.conns {
 		if c != nil {
 			d.l.finish(c, nil)

@@ -148,6 +148,7 @@ func (portDriver) detach(*Conn)                         {}
 func (portDriver) attach(*Conn) error                   { return nil }
 func (portDriver) rewatch(*Conn)                        {}
 func (portDriver) wake()                                {}
+func (portDriver) help(int64) bool                      { return false }
 
 // portAddr asks a Port for its peer's address.
 func portAddr(c *Conn) string {

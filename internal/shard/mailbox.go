@@ -26,16 +26,45 @@ func (l *Loop) postOut() {
 		if len(list) == 0 {
 			continue
 		}
-		to := l.peers[id]
+		to, light := l.peers[id], allLight(list) // once it is there, it may be gone already
 		to.mu.Lock()
 		to.inbox = append(to.inbox, list...)
 		to.mu.Unlock()
+		switch {
+		case to == l:
+		case light && to.asleep.Load():
+			l.helping = append(l.helping, to)
+		default:
+			to.rouse()
+		}
 		clear(list)
 		l.out[id] = list[:0]
-		if to != l {
+	}
+}
+
+// Light is mail that may tell that it makes little work.
+type Light interface{ Light() bool }
+
+// allLight tells whether waking another thread would cost more than what list asks for.
+func allLight(list []any) bool {
+	if len(list) > 1 {
+		return false
+	}
+	m, ok := list[0].(Light)
+	return ok && m.Light()
+}
+
+// helpOthers runs a turn of sleeping Loops for the little that this one has sent them.
+func (l *Loop) helpOthers() {
+	for i, to := range l.helping {
+		l.helping[i] = nil
+		if to.drv.help(l.now) {
+			l.helped++
+		} else {
 			to.rouse()
 		}
 	}
+	l.helping = l.helping[:0]
 }
 
 // HasMail tells whether the next turn has mail.

@@ -57,6 +57,7 @@ type driver interface {
 	attach(c *Conn) error
 	rewatch(c *Conn) // reading was paused and goes on
 	wake()
+	help(now int64) bool // runs a turn if the Loop sleeps; false: wake it
 }
 
 // Loop is one shard's event loop.
@@ -84,8 +85,10 @@ type Loop struct {
 	timers wheel
 	trimAt int64
 
-	peers []*Loop
-	out   [][]any // mail for the other Loops, posted at the end of the turn
+	peers   []*Loop
+	out     [][]any // mail for the other Loops, posted at the end of the turn
+	helping []*Loop // that sleep, and have a turn of theirs run by this one
+	helped  uint64
 
 	mu     sync.Mutex
 	inbox  []any // guarded by mu
@@ -119,6 +122,9 @@ func (l *Loop) Live() int { return l.live }
 
 // Clogs counts the connections that were not read for a while because of MaxUnsent.
 func (l *Loop) Clogs() uint64 { return l.clogs }
+
+// Helped counts the turns of sleeping Loops that this one has run.
+func (l *Loop) Helped() uint64 { return l.helped }
 
 // Conns calls fn for each connection.
 func (l *Loop) Conns(fn func(c *Conn)) {
@@ -163,6 +169,7 @@ func (l *Loop) End() (more bool) {
 	l.postOut()
 	l.late = false
 	l.flush()
+	l.helpOthers()
 	return l.late || len(l.again) > 0 || len(l.ready) > 0
 }
 
