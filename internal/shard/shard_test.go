@@ -3,9 +3,11 @@ package shard
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -263,6 +265,77 @@ func TestLoopsThatKeepTheirProcessorHearMail(t *testing.T) {
 		expect(t, nc, "x\n")
 	}
 }
+
+// light is mail that makes little work.
+type light int
+
+func (light) Light() bool { return true }
+
+// A Loop that sleeps is helped with a little mail, and answers on its own connections;
+// what is more work wakes it. Either way everything comes once, in order.
+func TestASleepingLoopIsHelped(t *testing.T) {
+	const n = 500
+	for name, mail := range map[string]func(i int) any{
+		"light": func(i int) any { return light(i) },
+		"heavy": func(i int) any { return i },
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, seen, g := start(t, 2, func(k *echo, c *Conn, line string) bool {
+				i, err := strconv.Atoi(line)
+				if err != nil {
+					return false
+				}
+				k.l.Send(k.l.Peers()[1-k.l.ID()], mail(i))
+				c.Write([]byte("sent\n"))
+				return true
+			})
+			nc := dial(t, addr)
+			for i := range n {
+				_, _ = fmt.Fprintf(nc, "%d\n", i)
+				expect(t, nc, "sent\n")
+				if m := <-seen.mail; m != mail(i) {
+					t.Fatalf("got %v, want %v", m, mail(i))
+				}
+			}
+			helped := make(chan uint64, 2)
+			for _, l := range g.Loops() {
+				l.Post(func() { helped <- l.Helped() })
+			}
+			total := <-helped + <-helped
+			if name == "heavy" && total > 0 || Driver != "epoll" && total > 0 {
+				t.Errorf("%d turns were run by the other Loop, want none", total)
+			}
+		})
+	}
+}
+
+// What a helped turn asks for later comes when it should, though the Loop's own goroutine
+// sleeps until another time.
+func TestTimersOfAHelpedLoopFire(t *testing.T) {
+	seen := make(chan int64, 1)
+	addr, _, g := start(t, 2, func(k *echo, c *Conn, line string) bool {
+		other := k.l.Peers()[1-k.l.ID()]
+		k.l.Send(other, light(0))
+		return true
+	})
+	for _, l := range g.Loops() {
+		l.Post(func() { l.h = &timed{echo: l.h.(*echo), fired: seen} })
+	}
+	nc := dial(t, addr)
+	for range 5 {
+		_, _ = nc.Write([]byte("x\n"))
+		<-seen
+	}
+}
+
+// timed answers mail with a timer.
+type timed struct {
+	*echo
+	fired chan int64
+}
+
+func (k *timed) Mail(any)            { k.l.At(k.l.Now()+50e6, 9, 0) }
+func (k *timed) Timer(uint8, uint64) { k.fired <- k.l.Now() }
 
 func TestTimersFire(t *testing.T) {
 	addr, _, _ := start(t, 1, func(k *echo, c *Conn, line string) bool {
