@@ -2,7 +2,6 @@ package bench
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/wirebird/wirebird/internal/load"
 	"github.com/wirebird/wirebird/packet"
@@ -139,7 +138,7 @@ func (t *table) connections() {
 		bar       Figure
 	}{{"tcp", 10_000, 1000}, {"tls", 2000, 9 << 10}} {
 		name := "idle connection, " + row.transport
-		w := load.Idle{Version: packet.V311, Count: t.o.scaled(row.count, 10), Settle: min(t.o.Duration, time.Second)}
+		w := load.Idle{Version: packet.V311, Count: t.o.scaled(row.count, 10), Settle: 5 * t.o.Duration / 2}
 		idle.name, idle.bar = name, row.bar
 		t.add(IdleConnections(name, w), nil, row.transport, idle)
 	}

@@ -86,6 +86,7 @@ func (s *Server) Run(ctx context.Context, ready func(Summary)) error {
 	if ready != nil {
 		ready(sum)
 	}
+	keepPace(ctx)
 	newTrimmer().run(ctx)
 	s.stop(context.WithoutCancel(ctx))
 	return nil

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -15,18 +14,7 @@ const (
 	trimQuiet = 1 << 20
 	// trimLeast is how many bytes must be to be had.
 	trimLeast = 1 << 20
-	// garbageFloor is how many bytes may be allocated between two collections, however
-	// little lives: a small heap would be collected many times a second under load.
-	garbageFloor = 16 << 20
-	// pacesMost is the highest GOGC that garbageFloor may lead to.
-	pacesMost = 400
 )
-
-// pace is the GOGC for a heap of live bytes: at least garbageFloor between collections
-// while that is within reason, and the runtime's own 100 for a large heap.
-func pace(live uint64) int {
-	return int(min(pacesMost, max(100, garbageFloor*100/max(live, 1))))
-}
 
 // heap is what the process has of memory for objects, in bytes.
 type heap struct {
@@ -40,12 +28,10 @@ type heap struct {
 // collector runs when the heap has doubled, so that what a storm of connections has left
 // would stay for as long as nothing happens: most of a fleet of idle devices' memory.
 type trimmer struct {
-	read    func() heap
-	free    func()
-	setPace func(gogc int) // nil: somebody else has decided
-	last    heap
-	quiet   int
-	gogc    int
+	read  func() heap
+	free  func()
+	last  heap
+	quiet int
 }
 
 // tick looks at the heap, and collects in the second quiet interval if it is worth it.
@@ -53,10 +39,6 @@ func (t *trimmer) tick() {
 	h := t.read()
 	busy := h.allocated-t.last.allocated > trimQuiet
 	t.last = h
-	if p := pace(h.live); t.setPace != nil && (p > t.gogc+t.gogc/8 || p < t.gogc-t.gogc/8) {
-		t.gogc = p
-		t.setPace(p)
-	}
 	if busy {
 		t.quiet = 0
 		return
@@ -90,15 +72,11 @@ func newTrimmer() *trimmer {
 		{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 	}
-	t := &trimmer{
+	return &trimmer{
 		read: func() heap {
 			metrics.Read(samples)
 			return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()}
 		},
 		free: debug.FreeOSMemory,
 	}
-	if os.Getenv("GOGC") == "" {
-		t.setPace = func(gogc int) { debug.SetGCPercent(gogc) }
-	}
-	return t
 }

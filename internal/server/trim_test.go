@@ -1,9 +1,6 @@
 package server
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
 func TestMemoryGoesBackWhenTheBrokerIsQuiet(t *testing.T) {
 	const mb = 1 << 20
@@ -37,20 +34,6 @@ func TestMemoryGoesBackWhenTheBrokerIsQuiet(t *testing.T) {
 		if trim.tick(); freed != step.want {
 			t.Fatalf("step %d: given back %d times, want %d", i, freed, step.want)
 		}
-	}
-}
-
-func TestSmallHeapsAreCollectedLessOften(t *testing.T) {
-	const mb = 1 << 20
-	h := heap{}
-	var paces []int
-	trim := trimmer{read: func() heap { return h }, free: func() {}, setPace: func(gogc int) { paces = append(paces, gogc) }}
-	for _, live := range []uint64{0, 2 * mb, 5 * mb, 5*mb + mb/8, 8 * mb, 16 * mb, 500 * mb, 4 * mb} {
-		h.live = live
-		trim.tick()
-	}
-	if want := []int{400, 320, 200, 100, 400}; !slices.Equal(paces, want) {
-		t.Errorf("GOGC becomes %v, want %v", paces, want)
 	}
 }
 
