@@ -61,6 +61,7 @@ type epoll struct {
 	restUntil int64
 	spare     bool  // there is a processor of the Go runtime for everybody else
 	calm      bool  // the last wait found little
+	accepts   int   // connections that are taken at once; one more is not asked for in vain
 	due       int64 // guarded by turn: the next timer that the goroutine sleeps for, 0 none
 	stopping  bool  // guarded by turn
 	ended     bool  // guarded by turn
@@ -294,7 +295,7 @@ func (d *epoll) read(c *Conn, hup bool) {
 		d.l.Hangup(c, io.EOF)
 	default:
 		d.l.Feed(c, d.buf[:n])
-		if n == readBytes || hup {
+		if (n == readBytes || hup) && c.flags&flagQuick == 0 {
 			d.l.readAgain(c)
 		}
 	}
@@ -322,16 +323,20 @@ func (d *epoll) watchListener(slot int32, li *listener) {
 }
 
 func (d *epoll) accept(slot int32, li *listener) {
-	for range acceptsATurn {
+	for got := range max(1, d.accepts) {
 		fd, errno := accept(li.fd)
 		switch errno {
 		case 0:
+			if got+1 >= d.accepts { // there may be more: the next turn will see
+				d.accepts = min(2*got+2, acceptsATurn)
+			}
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			d.g.refused.Add(1)
 			d.tireOf(slot, li)
 			return
-		default:
-			return // EAGAIN, or a connection that has already gone
+		default: // EAGAIN, or a connection that has already gone
+			d.accepts = got
+			return
 		}
 		flags, ok := d.g.admit()
 		if !ok {
