@@ -136,10 +136,10 @@ func TestMosquittoPubSendsLinesInOrder(t *testing.T) {
 				t.Skip("Mosquitto 2.0.11 exceeds its own client's Receive Maximum")
 			}
 			topic, q := fmt.Sprintf("lines/%d", qos), strconv.Itoa(qos)
-			sub := start(t, command{path: need(t, "mosquitto_sub"),
-				args: slices.Concat(tcp, []string{"-V", "5", "-q", q, "-t", topic, "-t", "ready/" + q, "-C", strconv.Itoa(count + 1)})})
 			// The retained message shows that both subscriptions are in place.
 			publish(t, tcp, "-V", "5", "-r", "-t", "ready/"+q, "-m", "ready")
+			sub := start(t, command{path: need(t, "mosquitto_sub"),
+				args: slices.Concat(tcp, []string{"-V", "5", "-q", q, "-t", topic, "-t", "ready/" + q, "-C", strconv.Itoa(count + 1)})})
 			sub.expect(`^ready$`)
 			start(t, command{path: need(t, "mosquitto_pub"), stdin: strings.NewReader(lines.String()),
 				args: slices.Concat(tcp, []string{"-V", "5", "-q", q, "-t", topic, "-l"})}).succeed()
