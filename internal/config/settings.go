@@ -103,7 +103,7 @@ func settings() []setting {
 		},
 		boolean("allow_anonymous", "admit clients without a password from other machines",
 			func(c *Config) *bool { return &c.AllowAnonymous }),
-		pathText("password_file", "users and passwords in `FILE`, written by mosquitto_passwd",
+		pathText("password_file", "users and passwords in `FILE`, written by wirebird passwd or mosquitto_passwd",
 			func(c *Config) *string { return &c.PasswordFile }),
 		pathText("scram_file", "users and SCRAM-SHA-256 verifiers in `FILE`", func(c *Config) *string { return &c.ScramFile }),
 		pathText("tls_cert", "TLS certificate chain in `FILE`, PEM", func(c *Config) *string { return &c.TLSCert }),
