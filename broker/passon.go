@@ -31,10 +31,13 @@ func (k *core) redistribute(s *sess, ending bool, most int) {
 		k.stats.inflight -= int64(len(done))
 	}
 	bytes := s.out.QueuedBytes()
-	others := k.otherMembers(s, !ending)
-	queued := s.out.TakeFirst(most, func(e *session.Entry) bool {
-		return e.Shared() && e.Msg != nil && (ending || others(e))
-	})
+	var queued []session.Entry
+	if s.out.Loaded() > 0 { // else none of a long queue is at hand
+		others := k.otherMembers(s, !ending)
+		queued = s.out.TakeFirst(most, func(e *session.Entry) bool {
+			return e.Shared() && e.Msg != nil && (ending || others(e))
+		})
+	}
 	k.stats.queued -= int64(len(queued))
 	k.stats.queuedBytes -= bytes - s.out.QueuedBytes()
 	for _, e := range append(moving, queued...) {
