@@ -9,14 +9,13 @@ import (
 // Retained maps Topic Names to values of type V, such as pointers to stored
 // messages. It is safe for concurrent use.
 //
-// A map answers for one name; tries by level are there for filters with
-// wildcards only: one for the names that start with $ and one for the others,
-// because a wildcard at the first level does not see the former [MQTT-4.7.2-1].
+// The names are in tries by level: one for those that start with $ and one for the
+// others, because a wildcard at the first level does not see the former [MQTT-4.7.2-1].
 type Retained[V any] struct {
-	gen atomic.Uint64
+	gen   atomic.Uint64
+	count atomic.Int64 // names
 
 	mu       sync.RWMutex // guards all below
-	names    map[string]*leaf[V]
 	root     leaf[V]
 	reserved leaf[V]
 	walks    int // that are under way
@@ -32,9 +31,7 @@ type leaf[V any] struct {
 }
 
 // NewRetained returns an empty index.
-func NewRetained[V any]() *Retained[V] {
-	return &Retained[V]{names: make(map[string]*leaf[V])}
-}
+func NewRetained[V any]() *Retained[V] { return new(Retained[V]) }
 
 // trieOf is the root that a name, or a filter without a wildcard at its first
 // level, lies below.
@@ -45,15 +42,24 @@ func (r *Retained[V]) trieOf(name string) *leaf[V] {
 	return &r.root
 }
 
+// findLocked returns the leaf where name ends, or nil. r.mu must be held.
+func (r *Retained[V]) findLocked(name string) *leaf[V] {
+	l, rest := r.trieOf(name), name
+	for more := true; more && l != nil; {
+		var level string
+		level, rest, more = strings.Cut(rest, "/")
+		l = l.kids.get(level)
+	}
+	if l == nil || l.name == "" {
+		return nil
+	}
+	return l
+}
+
 // Put stores v for name and returns the value it replaces. name may be kept.
 func (r *Retained[V]) Put(name string, v V) (old V, replaced bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	gen := uint32(r.gen.Add(1))
-	if l := r.names[name]; l != nil {
-		old, l.value, l.born = l.value, v, gen
-		return old, true
-	}
 	l, rest := r.trieOf(name), name
 	for more := true; more; {
 		var level string
@@ -65,21 +71,26 @@ func (r *Retained[V]) Put(name string, v V) (old V, replaced bool) {
 		}
 		l = kid
 	}
-	l.name, l.value, l.born = name, v, gen
-	r.names[name] = l
-	return old, false
+	if replaced = l.name != ""; replaced {
+		old = l.value
+	} else {
+		l.name = name
+		r.count.Add(1)
+	}
+	l.value, l.born = v, uint32(r.gen.Add(1))
+	return old, replaced
 }
 
 // Delete removes name and returns the value it had.
 func (r *Retained[V]) Delete(name string) (old V, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.names[name]
+	l := r.findLocked(name)
 	if l == nil {
 		return old, false
 	}
 	r.gen.Add(1)
-	delete(r.names, name)
+	r.count.Add(-1)
 	old = l.value
 	var zero V
 	l.name, l.value = "", zero
@@ -109,18 +120,14 @@ func (r *Retained[V]) cutLocked(name string) {
 func (r *Retained[V]) Get(name string) (v V, ok bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if l := r.names[name]; l != nil {
+	if l := r.findLocked(name); l != nil {
 		return l.value, true
 	}
 	return v, false
 }
 
 // Len returns the number of names.
-func (r *Retained[V]) Len() int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(r.names)
-}
+func (r *Retained[V]) Len() int { return int(r.count.Load()) }
 
 // Gen returns a number that changes with each Put and each Delete of a name
 // that was there.

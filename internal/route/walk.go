@@ -80,7 +80,7 @@ func (w *Walk[V]) search(steps *int, fn func(name string, v V, fresh bool)) (ove
 	}
 	if !w.open { // a filter without wildcards takes one look-up
 		*steps--
-		if l := w.r.names[w.filter]; l != nil {
+		if l := w.r.findLocked(w.filter); l != nil {
 			found(l)
 		}
 		return true
