@@ -65,6 +65,8 @@ type epoll struct {
 	due       int64 // guarded by turn: the next timer that the goroutine sleeps for, 0 none
 	stopping  bool  // guarded by turn
 	ended     bool  // guarded by turn
+	guest
+	hosting
 }
 
 type resting struct {
@@ -85,13 +87,13 @@ func (s *system) start(g *Group) error {
 		}
 		d := &epoll{g: g, l: l, ep: ep, efd: efd, buf: make([]byte, readBytes), listeners: map[int32]*listener{}}
 		d.spare = runtime.GOMAXPROCS(0) > len(g.loops)
-		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
-		if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, efd, &ev); err != nil {
+		if err := d.watchMail(); err != nil {
 			return fmt.Errorf("epoll_ctl: %w", err)
 		}
 		l.drv = d
 		s.drivers = append(s.drivers, d)
 	}
+	introduce(s.drivers)
 	for _, d := range s.drivers {
 		s.wg.Go(d.run)
 	}
@@ -171,23 +173,41 @@ func (s *system) stop(*Group) {
 // run is the Loop's goroutine.
 func (d *epoll) run() {
 	defer d.release()
-	more, turns := false, 0
+	more, guest, turns := false, false, 0
 	for stop := false; !stop; {
-		n := d.wait(more)
-		d.turn.Lock()
-		d.l.Begin(d.g.o.Clock())
-		for i := range n {
-			d.event(&d.events[i])
+		n, guests := d.wait(more, guest), 0
+		if d.lodged.Load() > 0 {
+			guests = d.serveGuests(d.events[:n]) // first: their mail to this Loop waits no longer
 		}
-		d.readReady()
-		d.endRest()
-		more = d.l.End()
-		stop = d.stopping
+		d.turn.Lock()
+		if d.staying { // the host may have taken events since
+			n = d.poll(0)
+		}
+		more = d.takeTurn(n, d.g.o.Clock())
+		if n >= busyEvents || more {
+			d.calmSince = d.l.now
+			d.leave(d.l.now)
+		} else if d.calm {
+			d.visit()
+		}
+		stop, guest = d.stopping, d.staying
 		d.turn.Unlock()
+		d.tell(n+guests, more)
 		if turns++; turns%goschedTurns == 0 && !d.spare {
 			runtime.Gosched()
 		}
 	}
+}
+
+// takeTurn runs a turn with n events. The turn must be held.
+func (d *epoll) takeTurn(n int, now int64) (more bool) {
+	d.l.Begin(now)
+	for i := range n {
+		d.event(&d.events[i])
+	}
+	d.readReady()
+	d.endRest()
+	return d.l.End()
 }
 
 // wait returns how many events there are, and waits for one or for the next timer.
@@ -197,8 +217,13 @@ func (d *epoll) run() {
 // one to spare: a wait that the scheduler knows of costs more than the wait itself,
 // because the processor is taken away, has to be won back, and keeps the runtime's
 // monitor busy. A signal ends such a wait, so that it stops no collection.
-func (d *epoll) wait(more bool) int {
-	if more || !d.calm {
+//
+// A guest's events are its host's to look for, until the turn is held.
+func (d *epoll) wait(more, guest bool) int {
+	if guest && more {
+		return 0
+	}
+	if !guest && (more || !d.calm) {
 		if n := d.poll(0); n > 0 || more {
 			d.calm = n < fewEvents && !more
 			return n
@@ -212,7 +237,13 @@ func (d *epoll) wait(more bool) int {
 	if d.l.HasMail() {
 		return 0
 	}
-	timeout := d.timeout()
+	timeout, still := d.timeout()
+	if guest {
+		if still {
+			d.sleepAsGuest(timeout)
+		}
+		return 0
+	}
 	if d.spare && timeout != 0 {
 		held := heldWaitMs
 		if timeout > 0 {
@@ -222,7 +253,7 @@ func (d *epoll) wait(more bool) int {
 			d.calm = n < fewEvents
 			return n
 		}
-		timeout = d.timeout()
+		timeout, _ = d.timeout()
 	}
 	n, err := unix.EpollWait(d.ep, d.events[:], timeout)
 	if err != nil {
@@ -242,25 +273,26 @@ func (d *epoll) poll(ms int) int {
 	return int(n)
 }
 
-func (d *epoll) timeout() int {
-	if len(d.rest) > 0 {
-		return acceptRestMs
-	}
+// timeout is how long to wait, in milliseconds, and whether as a guest.
+func (d *epoll) timeout() (ms int, guest bool) {
 	d.turn.Lock()
+	defer d.turn.Unlock()
 	d.due = d.l.NextTimer()
-	next := d.due
-	d.turn.Unlock()
-	if next == 0 {
-		return -1
+	switch {
+	case d.stopping: // a helper ran the mail that says so
+		return 0, false
+	case len(d.rest) > 0:
+		return acceptRestMs, d.staying
+	case d.due == 0:
+		return -1, d.staying
 	}
-	return int(max(0, min((next-d.g.o.Clock()+999_999)/1_000_000, 1<<30)))
+	return int(max(0, min((d.due-d.g.o.Clock()+999_999)/1_000_000, 1<<30))), d.staying
 }
 
 func (d *epoll) event(ev *unix.EpollEvent) {
 	if ev.Fd < 0 {
 		if ev.Fd == wakeSlot {
-			var b [8]byte
-			_, _ = unix.Read(d.efd, b[:])
+			d.clearMail()
 		} else if li := d.listeners[ev.Fd]; li != nil {
 			d.accept(ev.Fd, li)
 		}
@@ -323,7 +355,11 @@ func (d *epoll) watchListener(slot int32, li *listener) {
 }
 
 func (d *epoll) accept(slot int32, li *listener) {
-	for got := range max(1, d.accepts) {
+	most := max(1, d.accepts)
+	if d.staying { // the host hears of new connections only: all must be taken
+		most = acceptsATurn
+	}
+	for got := range most {
 		fd, errno := accept(li.fd)
 		switch errno {
 		case 0:
@@ -351,6 +387,7 @@ func (d *epoll) accept(slot int32, li *listener) {
 			d.l.Hangup(c, err)
 		}
 	}
+	d.leave(d.l.now) // as a guest it would have to take the rest now
 }
 
 // accept takes a connection. It asks nothing more of the kernel, as unix.Accept4 would.
@@ -433,11 +470,24 @@ func (d *epoll) help(now int64) bool {
 		return true
 	}
 	d.l.Begin(now)
-	more := d.l.End()
-	if next := d.l.NextTimer(); next != 0 && (d.due == 0 || next < d.due) {
-		more = true // it sleeps too long
-	}
-	return !more
+	return !d.l.End() && !d.sleepsTooLong()
+}
+
+// sleepsTooLong tells that something is due that the goroutine does not know of.
+func (d *epoll) sleepsTooLong() bool {
+	next := d.l.NextTimer()
+	return len(d.rest) > 0 || next != 0 && (d.due == 0 || next < d.due)
+}
+
+// watchMail adds the eventfd to the epoll set.
+func (d *epoll) watchMail() error {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
+	return unix.EpollCtl(d.ep, unix.EPOLL_CTL_ADD, d.efd, &ev)
+}
+
+func (d *epoll) clearMail() {
+	var b [8]byte
+	_, _ = unix.Read(d.efd, b[:])
 }
 
 func (d *epoll) wake() {
@@ -447,6 +497,7 @@ func (d *epoll) wake() {
 
 // release closes what is left when the Loop ends.
 func (d *epoll) release() {
+	d.closeHouse()
 	d.turn.Lock()
 	defer d.turn.Unlock()
 	d.ended = true
@@ -454,6 +505,9 @@ func (d *epoll) release() {
 		if c != nil {
 			d.l.finish(c, nil)
 		}
+	}
+	if d.staying {
+		d.leave(d.l.now)
 	}
 	_ = unix.Close(d.ep)
 	_ = unix.Close(d.efd)
