@@ -169,14 +169,15 @@ func TestTheDialerCountsConnections(t *testing.T) {
 func ExampleFaults() {
 	near, far := net.Pipe()
 	nc := clienttest.Faults{CutSent: 6, CorruptSent: 2, Mask: 'a' ^ 'A'}.Wrap(near)
+	got := make(chan []byte)
 	go func() {
-		n, err := nc.Write([]byte("hello world"))
-		fmt.Println(n, err)
-		far.Close()
+		b, _ := io.ReadAll(far)
+		got <- b
 	}()
-	got, _ := io.ReadAll(far)
-	fmt.Printf("%s\n", got)
-	// Unordered output:
+	n, err := nc.Write([]byte("hello world"))
+	fmt.Println(n, err)
+	fmt.Printf("%s\n", <-got)
+	// Output:
 	// 5 connection cut by its faults
 	// hEllo
 }
