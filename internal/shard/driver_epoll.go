@@ -291,9 +291,8 @@ func (d *epoll) timeout() (ms int, guest bool) {
 
 func (d *epoll) event(ev *unix.EpollEvent) {
 	if ev.Fd < 0 {
-		if ev.Fd == wakeSlot {
-			d.clearMail()
-		} else if li := d.listeners[ev.Fd]; li != nil {
+		// The eventfd is told of by edges: its count may go on growing.
+		if li := d.listeners[ev.Fd]; li != nil {
 			d.accept(ev.Fd, li)
 		}
 		return
@@ -415,11 +414,6 @@ func (d *epoll) sleepsTooLong() bool {
 func (d *epoll) watchMail() error {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot}
 	return unix.EpollCtl(d.ep, unix.EPOLL_CTL_ADD, d.efd, &ev)
-}
-
-func (d *epoll) clearMail() {
-	var b [8]byte
-	_, _ = unix.Read(d.efd, b[:])
 }
 
 func (d *epoll) wake() {
