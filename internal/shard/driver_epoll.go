@@ -168,6 +168,9 @@ func (s *system) stop(*Group) {
 		d.l.Post(func() { d.stopping = true })
 	}
 	s.wg.Wait()
+	for _, d := range s.drivers { // not before: a Loop may wake one that has ended
+		_ = unix.Close(d.efd)
+	}
 }
 
 // run is the Loop's goroutine.
@@ -436,7 +439,6 @@ func (d *epoll) release() {
 		d.leave(d.l.now)
 	}
 	_ = unix.Close(d.ep)
-	_ = unix.Close(d.efd)
 }
 
 // RemoteAddr is the peer's address as the socket knows it; "" when there is none.
