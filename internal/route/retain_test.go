@@ -211,7 +211,7 @@ func TestRetainedForgetsDeletedNamesThatAWalkWentOver(t *testing.T) {
 		}
 	}
 	fill()
-	empty() // the map of names has its size now
+	empty() // the maps have their size now
 	before := liveBytes()
 	fill()
 	w := r.Walk("a/+")

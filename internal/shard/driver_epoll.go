@@ -221,11 +221,9 @@ func (d *epoll) takeTurn(n int, now int64) (more bool) {
 // because the processor is taken away, has to be won back, and keeps the runtime's
 // monitor busy. A signal ends such a wait, so that it stops no collection.
 //
-// A guest's events are its host's to look for, until the turn is held.
+// A guest has no more to do at once, or it would have left. Its events are its host's to
+// look for, until the turn is held.
 func (d *epoll) wait(more, guest bool) int {
-	if guest && more {
-		return 0
-	}
 	if !guest && (more || !d.calm) {
 		if n := d.poll(0); n > 0 || more {
 			d.calm = n < fewEvents && !more
@@ -435,9 +433,7 @@ func (d *epoll) release() {
 			d.l.finish(c, nil)
 		}
 	}
-	if d.staying {
-		d.leave(d.l.now)
-	}
+	d.leave(d.l.now)
 	_ = unix.Close(d.ep)
 }
 

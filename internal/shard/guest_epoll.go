@@ -33,10 +33,11 @@ type guest struct {
 	calmFor   int64 // how long it must be calm before it comes again
 }
 
-// hosting is what a Loop knows of its guests. Only its goroutine changes it.
+// hosting is what a Loop knows of its guests. Its goroutine alone changes it, but for
+// lodged.
 type hosting struct {
 	guests   []*epoll // all that may be guests
-	lodged   atomic.Int32
+	lodged   atomic.Int32 // those that are
 	strain   int
 	strained atomic.Int64 // when it last had much to do, in unix nanoseconds
 }
