@@ -36,7 +36,7 @@ type guest struct {
 // hosting is what a Loop knows of its guests. Its goroutine alone changes it, but for
 // lodged.
 type hosting struct {
-	guests   []*epoll // all that may be guests
+	guests   []*epoll     // all that may be guests
 	lodged   atomic.Int32 // those that are
 	strain   int
 	strained atomic.Int64 // when it last had much to do, in unix nanoseconds
