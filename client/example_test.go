@@ -61,8 +61,10 @@ func ExampleStart() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer c.Close()
 	if err := c.Publish(ctx, client.Message{Topic: "a", QoS: 1}); err != nil {
+		log.Fatal(err)
+	}
+	if err := c.Drain(ctx); err != nil { // Close would not wait for OnConnect's turn
 		log.Fatal(err)
 	}
 	// Output: connected: success
