@@ -44,11 +44,25 @@ func (d *epoll) accept(slot int32, li *listener) {
 		c.fd, c.flags = int32(fd), flags
 		d.l.filterFor(c)
 		d.l.open(c)
-		if err := d.attach(c); err != nil {
-			d.l.Hangup(c, err)
-		}
+		d.greet(c, li.deferred)
 	}
 	d.leave(d.l.now) // as a guest it would have to take the rest now
+}
+
+// greet begins to watch a new connection. What it has sent already is read before, so
+// that one that moves to another Loop with its first packet is watched there only.
+func (d *epoll) greet(c *Conn, spoke bool) {
+	if spoke {
+		c.flags |= flagFresh
+		d.read(c, false)
+		if c.flags&(flagGone|flagMoving) != 0 {
+			return
+		}
+		c.flags &^= flagFresh
+	}
+	if err := d.attach(c); err != nil {
+		d.l.Hangup(c, err)
+	}
 }
 
 // accept takes a connection. It asks nothing more of the kernel, as unix.Accept4 would.

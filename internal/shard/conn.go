@@ -22,6 +22,7 @@ const (
 	flagQuick                      // close without lingering
 	flagClogged                    // not read until what it was sent has left
 	flagOver                       // accepted above MaxConns
+	flagFresh                      // not watched yet
 )
 
 // lingerNanos is how long a closed connection waits for the peer's end, so that a
@@ -224,8 +225,10 @@ func (c *Conn) Move(to *Loop, rest []byte) {
 	if kept != nil {
 		c.buffers().rem = kept
 	}
-	c.flags |= flagMoving
-	l.drv.detach(c)
+	if c.flags&flagFresh == 0 {
+		l.drv.detach(c)
+	}
+	c.flags = c.flags&^flagFresh | flagMoving
 	l.remove(c)
 	c.unlist(&l.dirty, flagDirty)
 	c.unlist(&l.ready, flagReady)

@@ -23,6 +23,7 @@ const Driver = "epoll"
 const (
 	readBytes     = 64 << 10 // most that one connection is read in a turn
 	acceptsATurn  = 64
+	deferSeconds  = 1 // that the kernel keeps a silent connection to itself
 	eventsAWait   = 256
 	acceptRestMs  = 100 // after descriptors have run out
 	goschedTurns  = 64
@@ -41,10 +42,11 @@ type system struct {
 }
 
 type listener struct {
-	file   *os.File // keeps the descriptor open
-	fd     int
-	origin *Origin
-	path   string // of a Unix socket, removed at the end
+	file     *os.File // keeps the descriptor open
+	fd       int
+	origin   *Origin
+	path     string // of a Unix socket, removed at the end
+	deferred bool   // connections come with their first bytes, or a second late
 }
 
 // epoll is the driver of one Loop. Whoever holds turn owns the Loop: its goroutine, or
@@ -121,6 +123,7 @@ func (s *system) listen(_ *Group, ln net.Listener, o *Origin) error {
 	}
 	if _, ok := ln.(*net.TCPListener); ok { // its connections inherit it
 		_ = unix.SetsockoptInt(li.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		li.deferred = unix.SetsockoptInt(li.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) == nil
 	}
 	s.mu.Lock()
 	s.listeners = append(s.listeners, li)
