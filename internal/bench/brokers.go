@@ -79,8 +79,8 @@ func startWirebird(ctx context.Context, path, dir string, extra ...string) (*Ins
 
 // mosquittoConfig lifts Mosquitto's limits on messages under way. Persistence is
 // off: Mosquitto writes its state every half hour, not before it acknowledges,
-// so it is faster without, and no less durable in a minute. set_tcp_nodelay stays off as it
-// comes: it splits the answers into more segments, which made this load slower.
+// so it is faster without, and no less durable in a minute. set_tcp_nodelay is off as it
+// comes: the durable load is faster so.
 const mosquittoConfig = `listener %s 127.0.0.1
 allow_anonymous true
 persistence false

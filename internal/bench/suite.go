@@ -16,6 +16,7 @@ import (
 type SuiteOptions struct {
 	Wirebird  string // path of the program
 	Mosquitto string // path of Mosquitto 2; "" measures without it
+	Nagle     bool   // leave Mosquitto's set_tcp_nodelay off, as it comes
 	// Duration is of one measurement, without its warm-up of a quarter.
 	Duration time.Duration
 	Runs     int

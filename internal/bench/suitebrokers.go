@@ -45,6 +45,10 @@ func wirebirdEverywhere(name, path string, shards int) Broker {
 	}}
 }
 
+// mosquittoNoDelay lets Mosquitto send at once, as Wirebird does. As it comes, what it
+// has to say waits for the acknowledgement of what it said before.
+const mosquittoNoDelay = "set_tcp_nodelay true\n"
+
 // mosquittoMore follows mosquittoConfig.
 const mosquittoMore = `listener %s 127.0.0.1
 protocol websockets
@@ -54,8 +58,12 @@ keyfile %s
 `
 
 // mosquittoEverywhere is the Mosquitto 2 at path with TCP, WebSocket and TLS.
-func mosquittoEverywhere(path string) Broker {
-	return Broker{Name: "mosquitto", Baseline: true, Start: func(ctx context.Context, dir string) (*Instance, error) {
+func mosquittoEverywhere(path string, nagle bool) Broker {
+	name, global := "mosquitto", mosquittoNoDelay
+	if nagle {
+		name, global = "mosquitto-nagle", ""
+	}
+	return Broker{Name: name, Baseline: true, Start: func(ctx context.Context, dir string) (*Instance, error) {
 		pair, err := newKeyPair(dir)
 		if err != nil {
 			return nil, err
@@ -70,7 +78,7 @@ func mosquittoEverywhere(path string) Broker {
 				return nil, err
 			}
 		}
-		text := fmt.Sprintf(mosquittoConfig, ports[0]) + fmt.Sprintf(mosquittoMore, ports[1], ports[2], pair.certFile, pair.keyFile)
+		text := global + fmt.Sprintf(mosquittoConfig, ports[0]) + fmt.Sprintf(mosquittoMore, ports[1], ports[2], pair.certFile, pair.keyFile)
 		if os.Geteuid() == 0 {
 			text = "user root\n" + text // else it could not read its key
 		}

@@ -59,7 +59,7 @@ func (t *table) messages(name string, w load.Work, bar, ratio Figure, more ...fi
 func (o *SuiteOptions) rows() ([]suiteRow, error) {
 	t := &table{o: o, brokers: []Broker{wirebirdEverywhere("wirebird", o.Wirebird, 0)}}
 	if o.Mosquitto != "" {
-		t.brokers = append(t.brokers, mosquittoEverywhere(o.Mosquitto))
+		t.brokers = append(t.brokers, mosquittoEverywhere(o.Mosquitto, o.Nagle))
 	}
 	t.flows()
 	t.paced()

@@ -48,7 +48,7 @@ sense.`,
 	f.Float64Var(&p.Scale, "scale", 1, "`share` of the clients and counts; the bars are for 1")
 	f.StringSliceVar(&p.Only, "only", nil, "`words`, of which the name of a row has to contain one (default all rows)")
 	f.StringVar(&p.Dir, "data", "", "`DIR` for the files of the brokers (default /var/tmp if there is one, else the system's for temporary files)")
-	f.StringVar(&p.versus, "vs", "mosquitto", "other `broker`: mosquitto or none")
+	f.StringVar(&p.versus, "vs", "mosquitto", "other `broker`: mosquitto, mosquitto-nagle or none")
 	f.BoolVar(&p.strict, "strict", false, "exit with status 1 when a bar was missed")
 	f.BoolVar(&p.asJSON, "json", false, "print each line, then each measurement, as a JSON object")
 	return cmd
@@ -57,15 +57,16 @@ sense.`,
 func (p *benchSuite) run(cmd *cobra.Command) error {
 	switch p.versus {
 	case "none":
-	case "mosquitto":
+	case "mosquitto", "mosquitto-nagle":
+		p.Nagle = p.versus == "mosquitto-nagle"
 		if p.Mosquitto = bench.FindMosquitto(); p.Mosquitto == "" {
 			if cmd.Flags().Changed("vs") {
-				return misused("--vs mosquitto: there is no mosquitto on this machine. Install it or use --vs none.")
+				return misused("--vs %s: there is no mosquitto on this machine. Install it or use --vs none.", p.versus)
 			}
 			fmt.Fprintln(p.err, "no mosquitto on this machine to compare with")
 		}
 	default:
-		return misused("--vs: want mosquitto or none, not %q", p.versus)
+		return misused("--vs: want mosquitto, mosquitto-nagle or none, not %q", p.versus)
 	}
 	var err error
 	if p.Wirebird, err = os.Executable(); err != nil {

@@ -16,6 +16,7 @@ const (
 	epollReadBytes = 256 << 10
 	epollEvents    = 256
 	yieldTurns     = 64 // busy turns after which other goroutines get their chance
+	heldWait       = 5 * time.Millisecond
 )
 
 func newDriver() (driver, error) { return newEpoll() }
@@ -28,6 +29,7 @@ type epoll struct {
 	events [epollEvents]unix.EpollEvent
 	buf    []byte
 	busy   int
+	spare  bool // there is a processor of the Go runtime for everybody else
 }
 
 func newEpoll() (driver, error) {
@@ -38,7 +40,7 @@ func newEpoll() (driver, error) {
 	runtime.LockOSThread()
 	// A wait ends within a microsecond of its time, not within 50.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0)
-	return &epoll{ep: ep, buf: make([]byte, epollReadBytes)}, nil
+	return &epoll{ep: ep, buf: make([]byte, epollReadBytes), spare: runtime.GOMAXPROCS(0) > 1}, nil
 }
 
 // adopt keeps a second descriptor of the socket and gives the first, with its
@@ -184,8 +186,25 @@ func (d *epoll) poll() int {
 	return int(n)
 }
 
-// block waits with the precision of nanoseconds where the kernel has that.
+// block waits with the precision of nanoseconds where the kernel has that. It keeps its
+// processor of the Go runtime for the first milliseconds if there is another: to win it
+// back takes tens of microseconds, in which the peer would be measured against a sleeper.
+// A signal ends such a wait, so that it stops no collection.
 func (d *epoll) block(wait time.Duration) int {
+	if d.spare {
+		held := min(wait, heldWait)
+		ts := unix.NsecToTimespec(int64(held))
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(d.ep), uintptr(unsafe.Pointer(&d.events[0])), epollEvents,
+			uintptr(unsafe.Pointer(&ts)), 0, 0)
+		if errno == 0 && n > 0 {
+			return int(n)
+		}
+		if errno == unix.EINTR || held == wait {
+			runtime.Gosched()
+			return 0
+		}
+		wait -= held
+	}
 	ts := unix.NsecToTimespec(int64(wait))
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(d.ep), uintptr(unsafe.Pointer(&d.events[0])), epollEvents,
 		uintptr(unsafe.Pointer(&ts)), 0, 0)
