@@ -62,6 +62,7 @@ type Measurement struct {
 	P50       Figure `json:"latency_p50_us"`
 	P90       Figure `json:"latency_p90_us"`
 	P99       Figure `json:"latency_p99_us"`
+	P99Median Figure `json:"latency_p99_median_us"` // of the runs' own: one bad run does not decide it
 	P999      Figure `json:"latency_p999_us"`
 	Max       Figure `json:"latency_max_us"`
 
@@ -172,6 +173,12 @@ func measurement(results []*load.Result) Measurement {
 			return math.NaN()
 		})
 	}
+	m.P99Median = of(func(r *load.Result) float64 {
+		if r.Latency.TotalCount() == 0 {
+			return math.NaN()
+		}
+		return float64(r.Latency.ValueAtQuantile(99))
+	})
 	m.Rate = of((*load.Result).PerSecond)
 	m.RateLow, m.RateHigh = Figure(math.Inf(1)), Figure(math.Inf(-1))
 	m.CPU = of(func(r *load.Result) float64 { return r.PerMessage(r.Broker.CPU * 1e6) })

@@ -37,6 +37,13 @@ func result(n uint64, cpu float64, us int64) *load.Result {
 	}
 }
 
+func TestOneBadRunDecidesNothing(t *testing.T) {
+	m := measurement([]*load.Result{result(100, 1, 20), result(900, 9, 5000), result(100, 1, 10)})
+	if m.P99Median != 20 || m.CPU != 10_000 || m.P99 < 4900 {
+		t.Errorf("p99 of the runs %v, want 20; CPU %v, want 10000; p99 of all %v, want 5000", m.P99Median, m.CPU, m.P99)
+	}
+}
+
 func TestComparisonsTakeTurnsAndTellRatios(t *testing.T) {
 	var order []string
 	x := Experiment{Name: "x", Unit: "delivery", Measure: func(_ context.Context, s Subject, _ func(load.Progress)) ([]Part, error) {

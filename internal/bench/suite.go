@@ -140,7 +140,11 @@ func (o *SuiteOptions) progress(format string, args ...any) {
 func (o *SuiteOptions) measure(ctx context.Context, r suiteRow) ([]Measurement, error) {
 	subjects := make([]Subject, len(r.brokers))
 	runs := make([][][]Part, len(r.brokers))
-	for run := range o.Runs {
+	turns := o.Runs
+	if r.often {
+		turns = 2*o.Runs + 1
+	}
+	for run := range turns {
 		for i := range r.brokers {
 			at := (i + run) % len(r.brokers)
 			s, parts, err := o.once(ctx, r, r.brokers[at])
