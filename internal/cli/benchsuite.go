@@ -44,7 +44,7 @@ sense.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.DurationVar(&p.Duration, "duration", 2*time.Second, "`time` of one measurement; a quarter of it comes before as warm-up")
-	f.IntVar(&p.Runs, "runs", 2, "`times` to measure; brokers take turns")
+	f.IntVar(&p.Runs, "runs", 3, "`times` to measure; brokers take turns")
 	f.Float64Var(&p.Scale, "scale", 1, "`share` of the clients and counts; the bars are for 1")
 	f.StringSliceVar(&p.Only, "only", nil, "`words`, of which the name of a row has to contain one (default all rows)")
 	f.StringVar(&p.Dir, "data", "", "`DIR` for the files of the brokers (default /var/tmp if there is one, else the system's for temporary files)")
