@@ -137,7 +137,7 @@ func (t *table) kept() {
 }
 
 func (t *table) connections() {
-	x, err := Connections("connect + disconnect", load.Connect{Version: packet.V311, Count: t.o.scaled(5000, 20), AtOnce: 32})
+	x, err := Connections("connect + disconnect", load.Connect{Version: packet.V311, Count: t.o.scaled(30_000, 20), AtOnce: 32})
 	t.add(x, err, "tcp", cpu("connect + disconnect", "", 45, 1))
 	idle := figure{unit: "B", bar: 1000, ratio: 1, value: func(m *Measurement) Figure { return m.BytesPerConnection }}
 	for _, row := range []struct {

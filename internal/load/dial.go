@@ -52,7 +52,7 @@ func (d *dialer) open(ctx context.Context, h hello) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	began := time.Now()
-	nd := net.Dialer{LocalAddr: d.source(), KeepAlive: -1}
+	nd := net.Dialer{LocalAddr: d.source(), KeepAlive: -1, Control: portLater}
 	nc, err := nd.DialContext(ctx, d.network, d.address)
 	if err != nil {
 		return nil, err

@@ -91,6 +91,14 @@ func duplicate(nc net.Conn) (int, error) {
 	return fd, nil
 }
 
+// portLater lets the kernel choose the port when it knows where a connection goes: one
+// that bind chooses may serve no other connection from the same address.
+func portLater(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	})
+}
+
 func (d *epoll) drop(c *conn) {
 	_ = unix.Close(c.fd)
 	d.conns[c.slot] = nil
