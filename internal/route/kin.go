@@ -2,6 +2,13 @@ package route
 
 import "slices"
 
+// manyKids is the number of children from which a map serves better than a
+// sorted slice, smallKin the one at which a map is given up again.
+const (
+	manyKids = 16
+	smallKin = 4
+)
+
 // kin are the children of a leaf. A few are a sorted list. Many are a map and a
 // list in which a Walk can go on where it stopped.
 type kin[V any] struct {
@@ -60,7 +67,7 @@ func (c *kin[V]) remove(level string, walked bool) {
 		return
 	}
 	c.many.remove(level, walked)
-	if walked || len(c.many.byLevel) > fewKids {
+	if walked || len(c.many.byLevel) > smallKin {
 		return
 	}
 	many := c.many.byLevel
@@ -100,4 +107,23 @@ func (c *crowd[V]) close() {
 	for i, l := range c.order {
 		l.at = uint32(i)
 	}
+}
+
+type kid[N any] struct {
+	level string
+	node  *N
+}
+
+// findKid is the place of level in a sorted list, and whether it is there.
+func findKid[N any](list []kid[N], level string) (int, bool) {
+	lo, hi := 0, len(list)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if list[mid].level < level {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(list) && list[lo].level == level
 }

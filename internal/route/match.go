@@ -122,7 +122,7 @@ func (t *Table) MatchOwn(name string, own Handle) (Target, []uint32, bool) {
 // search fills s.entries with what matches name, and s.lists. t.mu must be held.
 func (t *Table) search(name string, s *scratch) {
 	s.entries, s.lists = s.entries[:0], s.lists[:0]
-	if e := t.exact[name]; e != nil {
+	if e := t.exactLocked(name); e != nil {
 		s.entries = append(s.entries, e)
 	}
 	t.root.search(name, s)

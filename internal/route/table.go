@@ -17,7 +17,7 @@
 // with many subscribers, the list of them: O(n²) for a crowd on one filter, and
 // garbage in proportion.
 //
-// Filters without a wildcard are most of a broker's and live in one hash map;
+// Filters without a wildcard are most of a broker's and live in one hash table;
 // those with one live in a trie by level.
 //
 // # Memory
@@ -42,7 +42,7 @@ type Table struct {
 	pool   sync.Pool // of *scratch
 
 	mu      sync.RWMutex // guards all below
-	exact   map[string]*entry
+	exact   index[entry]
 	root    node
 	nodes   int // below root
 	filters int
@@ -54,7 +54,7 @@ func New(shards int) *Table {
 	if shards < 1 || shards > MaxShards {
 		panic(fmt.Sprintf("route: %d shards, want 1 to %d", shards, MaxShards))
 	}
-	t := &Table{shards: shards, exact: make(map[string]*entry)}
+	t := &Table{shards: shards}
 	t.pool.New = func() any { return &scratch{counts: make([]int, shards)} }
 	return t
 }
@@ -197,8 +197,8 @@ func (t *Table) Each(fn func(filter string, to Handle, o Options, id uint32) boo
 		}
 		return true
 	}
-	for _, e := range t.exact {
-		if !visit(e) {
+	for s := range t.exact.all() {
+		if !visit(s.node) {
 			return
 		}
 	}
@@ -229,6 +229,16 @@ func (t *Table) Stats() (nodes int) {
 	return t.nodes
 }
 
+// exactLocked returns the entry for a filter without a wildcard, or nil. t.mu must be held.
+func (t *Table) exactLocked(filter string) *entry {
+	h := hashOf(filter)
+	e, next := t.exact.find(h, 0)
+	for e != nil && e.filter != filter {
+		e, next = t.exact.find(h, next)
+	}
+	return e
+}
+
 // listForLocked returns the list for filter, and its group if it is shared. It
 // makes what is missing. t.mu must be held for writing.
 func (t *Table) listForLocked(filter string) (*list, *group) {
@@ -249,10 +259,10 @@ func (t *Table) listForLocked(filter string) (*list, *group) {
 // it is missing. t.mu must be held for writing.
 func (t *Table) entryForLocked(rest, filter string) *entry {
 	if !topic.HasWildcard(rest) {
-		e := t.exact[rest]
+		e := t.exactLocked(rest)
 		if e == nil {
 			e = &entry{filter: keepPart(rest, filter)}
-			t.exact[e.filter] = e
+			t.exact.add(hashOf(rest), e)
 		}
 		return e
 	}
@@ -269,7 +279,7 @@ func (t *Table) entryForLocked(rest, filter string) *entry {
 func (t *Table) findLocked(share, rest string) (*entry, *group) {
 	var e *entry
 	if !topic.HasWildcard(rest) {
-		e = t.exact[rest]
+		e = t.exactLocked(rest)
 	} else if place := t.root.lookup(rest); place != nil {
 		e = *place
 	}
@@ -285,7 +295,7 @@ func (t *Table) findLocked(share, rest string) (*entry, *group) {
 // dropLocked removes the empty entry of a filter. t.mu must be held for writing.
 func (t *Table) dropLocked(rest string) {
 	if !topic.HasWildcard(rest) {
-		delete(t.exact, rest)
+		t.exact.remove(hashOf(rest), t.exactLocked(rest))
 		return
 	}
 	*t.root.lookup(rest) = nil

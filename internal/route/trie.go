@@ -1,18 +1,14 @@
 package route
 
-import (
-	"iter"
-	"slices"
-	"strings"
-)
+import "strings"
 
-// node is one level of the filters with wildcards. The level's own text is the
-// key in the parent's children.
+// node is one level of the filters with wildcards.
 type node struct {
-	kids children[node]
-	plus *node  // the level +
-	hash *entry // the filter that ends with # after this level
-	end  *entry // the filter that ends with this level
+	kids  index[node]
+	plus  *node  // the level +
+	hash  *entry // the filter that ends with # after this level
+	end   *entry // the filter that ends with this level
+	level string
 }
 
 // size counts what hangs on n.
@@ -35,7 +31,16 @@ func (n *node) child(level string) *node {
 	if level == "+" {
 		return n.plus
 	}
-	return n.kids.get(level)
+	return n.kid(level, hashOf(level))
+}
+
+// kid returns the child for a level that is not +, whose hash is h.
+func (n *node) kid(level string, h uint64) *node {
+	kid, next := n.kids.find(h, 0)
+	for kid != nil && kid.level != level {
+		kid, next = n.kids.find(h, next)
+	}
+	return kid
 }
 
 // search appends to s.entries what matches name, level by level with all nodes
@@ -47,6 +52,7 @@ func (n *node) search(name string, s *scratch) {
 		var level string
 		level, name, more = strings.Cut(name, "/")
 		s.next = s.next[:0]
+		h := hashOf(level)
 		for _, n := range s.cur {
 			if n.hash != nil && !system {
 				s.entries = append(s.entries, n.hash)
@@ -54,7 +60,7 @@ func (n *node) search(name string, s *scratch) {
 			if n.plus != nil && !system {
 				s.next = append(s.next, n.plus)
 			}
-			if kid := n.kids.get(level); kid != nil {
+			if kid := n.kid(level, h); kid != nil {
 				s.next = append(s.next, kid)
 			}
 		}
@@ -97,12 +103,13 @@ func (n *node) insert(filter string) (place **entry, made int) {
 		}
 		kid := n.child(level)
 		if kid == nil {
-			kid = new(node)
 			made++
 			if level == "+" {
+				kid = new(node)
 				n.plus = kid
 			} else {
-				n.kids.add(keepPart(level, whole), kid)
+				kid = &node{level: keepPart(level, whole)}
+				n.kids.add(hashOf(level), kid)
 			}
 		}
 		n = kid
@@ -135,7 +142,7 @@ func (n *node) prune(filter string) (removed int) {
 	case cut == "+":
 		keep.plus = nil
 	default:
-		keep.kids.remove(cut)
+		keep.kids.remove(hashOf(cut), keep.child(cut))
 	}
 	return removed
 }
@@ -151,108 +158,11 @@ func (n *node) each(fn func(*entry) bool) bool {
 		if n.plus != nil {
 			stack = append(stack, n.plus)
 		}
-		for _, kid := range n.kids.all() {
-			stack = append(stack, kid)
+		for s := range n.kids.all() {
+			stack = append(stack, s.node)
 		}
 	}
 	return true
-}
-
-// manyKids is the number of children from which a map serves better than a
-// sorted slice, fewKids the one at which a map is given up again.
-const (
-	manyKids = 16
-	fewKids  = 4
-)
-
-// children are the nodes one level down, by their level.
-type children[N any] struct {
-	few  []kid[N] // sorted by level; nil if many is in use
-	many map[string]*N
-}
-
-type kid[N any] struct {
-	level string
-	node  *N
-}
-
-func (c *children[N]) len() int { return len(c.few) + len(c.many) }
-
-// all ranges over the children in no order.
-func (c *children[N]) all() iter.Seq2[string, *N] {
-	return func(yield func(string, *N) bool) {
-		for _, k := range c.few {
-			if !yield(k.level, k.node) {
-				return
-			}
-		}
-		for level, n := range c.many {
-			if !yield(level, n) {
-				return
-			}
-		}
-	}
-}
-
-func (c *children[N]) get(level string) *N {
-	if c.many != nil {
-		return c.many[level]
-	}
-	if i, ok := findKid(c.few, level); ok {
-		return c.few[i].node
-	}
-	return nil
-}
-
-// findKid is the place of level in a sorted list, and whether it is there.
-func findKid[N any](list []kid[N], level string) (int, bool) {
-	lo, hi := 0, len(list)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if list[mid].level < level {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < len(list) && list[lo].level == level
-}
-
-// add adds a child for a level that has none.
-func (c *children[N]) add(level string, n *N) {
-	if c.many == nil && len(c.few) < manyKids {
-		i, _ := findKid(c.few, level)
-		c.few = slices.Insert(c.few, i, kid[N]{level, n})
-		return
-	}
-	if c.many == nil {
-		c.many = make(map[string]*N, 2*manyKids)
-		for _, k := range c.few {
-			c.many[k.level] = k.node
-		}
-		c.few = nil
-	}
-	c.many[level] = n
-}
-
-// remove removes the child for a level that has one.
-func (c *children[N]) remove(level string) {
-	if c.many == nil {
-		i, _ := findKid(c.few, level)
-		if c.few = slices.Delete(c.few, i, i+1); len(c.few) == 0 {
-			c.few = nil
-		}
-		return
-	}
-	delete(c.many, level)
-	if len(c.many) > fewKids {
-		return
-	}
-	many := c.many
-	c.many = nil
-	for level, n := range many {
-		c.add(level, n)
-	}
 }
 
 // keepPart returns part of the string whole in a form that may be kept after
