@@ -76,7 +76,7 @@ type counters struct {
 	wills, noLocal, repeats              uint64
 	redistributed, unknownAcks           uint64
 	oversized, stalls, decisionsParked   uint64
-	readerStalls                         uint64 // the Loop's, see figures
+	reads, writes, readerStalls          uint64 // the Loop's, see figures
 	notStored                            uint64
 }
 
@@ -108,6 +108,8 @@ type Stats struct {
 	ConnectsOverRate      uint64 // refused because of MaxConnectRate
 	TakeoversRefused      uint64 // because of MaxTakeoverRate
 	ReaderStalls          uint64 // clients not read until they had taken what was sent
+	Reads                 uint64 // system calls that read from connections
+	Writes                uint64 // system calls that wrote to connections
 	Refused               map[packet.ReasonCode]uint64
 	Disconnected          map[packet.ReasonCode]uint64
 	Sessions              int64 // current
@@ -152,6 +154,7 @@ func (b *Broker) Stats(ctx context.Context) (Stats, error) {
 // figures are the shard's counters and how many of its sessions are connected.
 func (k *core) figures() (c counters, online int64) {
 	k.stats.readerStalls = k.l.Clogs()
+	k.stats.reads, k.stats.writes = k.l.Calls()
 	for _, s := range k.sessions {
 		if s.c != nil {
 			online++
@@ -213,6 +216,8 @@ func (s *Stats) add(c *counters) {
 	s.ConnectsOverRate += c.connectsOverRate
 	s.TakeoversRefused += c.takeoversRefused
 	s.ReaderStalls += c.readerStalls
+	s.Reads += c.reads
+	s.Writes += c.writes
 	s.Sessions += int64(c.sessionsCreated - c.sessionsEnded)
 	s.SessionsCreated += c.sessionsCreated
 	s.SessionsExpired += c.sessionsExpired

@@ -16,6 +16,9 @@ type Subject struct {
 	Name   string
 	Target *load.Target
 	PIDs   []int // its processes; none is unknown
+	// Metrics is the URL of its metrics; "" is none. What it says of its system calls to
+	// connections is added to what the system knows of its processes.
+	Metrics string
 	// Baseline makes the others tell their ratio to it.
 	Baseline bool
 }
@@ -57,7 +60,7 @@ type Measurement struct {
 	RateHigh  Figure `json:"per_second_max"`
 	CPU       Figure `json:"broker_cpu_us"` // each, user and system
 	System    Figure `json:"broker_system_us"`
-	Calls     Figure `json:"broker_reads_and_writes"` // each, without send and recv
+	Calls     Figure `json:"broker_reads_and_writes"` // each; of a broker without metrics not those by send and recv
 	Generator Figure `json:"generator_cpu_us"`
 	P50       Figure `json:"latency_p50_us"`
 	P90       Figure `json:"latency_p90_us"`

@@ -16,6 +16,9 @@ func Messages(name string, w load.Work) (Experiment, error) {
 	x := Experiment{Name: name, Unit: unit, Measure: func(ctx context.Context, s Subject, progress func(load.Progress)) ([]Part, error) {
 		w := w
 		w.PIDs, w.Progress = s.PIDs, progress
+		if s.Metrics != "" && w.Rate == 0 { // to ask takes a millisecond, which a schedule does not have
+			w.Calls = func() float64 { return s.socketCalls(ctx) }
+		}
 		r, err := load.Run(ctx, s.Target, w)
 		return []Part{{Result: r}}, err
 	}}

@@ -111,7 +111,7 @@ func (in *Instance) subject(b Broker, transport string) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	s := Subject{Name: b.Name, Target: t, Baseline: b.Baseline}
+	s := Subject{Name: b.Name, Target: t, Metrics: in.Metrics, Baseline: b.Baseline}
 	if in.PID > 0 {
 		s.PIDs = []int{in.PID}
 	}

@@ -18,6 +18,8 @@ const (
 	ticksPerSecond = 100
 
 	syncsMetric    = "wirebird_journal_syncs_total"
+	readsMetric    = "wirebird_socket_reads_total"
+	writesMetric   = "wirebird_socket_writes_total"
 	metricsTimeout = 2 * time.Second
 	metricsBytes   = 4 << 20 // what is read of a page of metrics
 )
@@ -63,12 +65,24 @@ func parseStat(stat []byte) (ticks uint64, ok bool) {
 // syncs returns how often the broker says it has forced its journal to disk,
 // NaN if it does not say.
 func (in *Instance) syncs(ctx context.Context) float64 {
-	if in.Metrics == "" {
+	return readMetrics(ctx, in.Metrics, syncsMetric)
+}
+
+// socketCalls returns how many system calls the broker says it has made to its
+// connections, NaN if it does not say.
+func (s *Subject) socketCalls(ctx context.Context) float64 {
+	return readMetrics(ctx, s.Metrics, readsMetric, writesMetric)
+}
+
+// readMetrics returns the sum of metrics in the Prometheus text format, NaN if it is not
+// to be had. An empty url is none.
+func readMetrics(ctx context.Context, url string, names ...string) float64 {
+	if url == "" {
 		return math.NaN()
 	}
 	ctx, cancel := context.WithTimeout(ctx, metricsTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, in.Metrics, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return math.NaN()
 	}
@@ -81,7 +95,15 @@ func (in *Instance) syncs(ctx context.Context) float64 {
 	if resp.StatusCode != http.StatusOK {
 		return math.NaN()
 	}
-	return sumMetric(io.LimitReader(resp.Body, metricsBytes), syncsMetric)
+	page, err := io.ReadAll(io.LimitReader(resp.Body, metricsBytes))
+	if err != nil {
+		return math.NaN()
+	}
+	sum := 0.0
+	for _, name := range names {
+		sum += sumMetric(bytes.NewReader(page), name)
+	}
+	return sum
 }
 
 // sumMetric returns the sum of a metric over its labels in the Prometheus text

@@ -13,7 +13,7 @@ import (
 type Usage struct {
 	CPU    float64 // seconds, user and system
 	System float64 // seconds of that in the kernel, in steps of 10 ms
-	Calls  float64 // read and write system calls
+	Calls  float64 // read and write system calls, see Work.Calls
 	PSS    float64 // bytes of memory
 }
 
@@ -94,8 +94,18 @@ type mark struct {
 	own      float64
 }
 
+// calls is what the broker itself tells of its system calls.
+func (f *flow) calls() float64 {
+	if f.work.Calls == nil {
+		return 0
+	}
+	return f.work.Calls()
+}
+
 func (f *flow) begin() mark {
+	calls := f.calls() // before and after all else is read: to ask costs the broker a little
 	m := mark{f.e.now(), f.received, readUsage(f.work.PIDs), ownCPU()}
+	m.broker.Calls += calls
 	f.measuring = true
 	f.latency.Reset()
 	f.tickAt, f.tickCount = m.at, m.received
@@ -103,10 +113,11 @@ func (f *flow) begin() mark {
 }
 
 func (f *flow) end(m mark) *Result {
-	u, own := readUsage(f.work.PIDs), ownCPU()
+	u, own, elapsed := readUsage(f.work.PIDs), ownCPU(), time.Duration(f.e.now()-m.at)
+	u.Calls += f.calls()
 	f.measuring = false
 	return &Result{
-		Messages: f.received - m.received, Elapsed: time.Duration(f.e.now() - m.at),
+		Messages: f.received - m.received, Elapsed: elapsed,
 		Broker: Usage{
 			CPU: u.CPU - m.broker.CPU, System: u.System - m.broker.System,
 			Calls: u.Calls - m.broker.Calls, PSS: u.PSS,

@@ -45,6 +45,9 @@ type Work struct {
 	Warmup, Duration time.Duration
 	// PIDs are the broker's processes; none is unknown.
 	PIDs []int
+	// Calls, if not nil, is asked for system calls of the broker that the system does
+	// not count: those by send and recv.
+	Calls func() float64
 	// Progress is told some times a second how it goes. nil is nobody.
 	Progress func(Progress)
 	// Portable drives connections with goroutines where epoll would do.

@@ -219,6 +219,7 @@ func (p *netPort) read() {
 		wait := false
 		p.owner().turn(func() {
 			l := p.c.loop
+			l.reads++
 			if n > 0 {
 				l.Feed(p.c, buf[:n])
 			}

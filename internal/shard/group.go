@@ -141,14 +141,17 @@ func (l *Loop) poked(key uint64) {
 // portDriver writes to Ports and watches nothing.
 type portDriver struct{}
 
-func (portDriver) write(c *Conn, b []byte) (int, error) { return c.ext.port.Write(b) }
-func (portDriver) shutdown(c *Conn)                     { c.ext.port.Shutdown() }
-func (portDriver) close(c *Conn)                        { c.ext.port.Close() }
-func (portDriver) detach(*Conn)                         {}
-func (portDriver) attach(*Conn) error                   { return nil }
-func (portDriver) rewatch(*Conn)                        {}
-func (portDriver) wake()                                {}
-func (portDriver) help(int64) bool                      { return false }
+func (portDriver) write(c *Conn, b []byte) (int, error) {
+	c.loop.writes++
+	return c.ext.port.Write(b)
+}
+func (portDriver) shutdown(c *Conn)   { c.ext.port.Shutdown() }
+func (portDriver) close(c *Conn)      { c.ext.port.Close() }
+func (portDriver) detach(*Conn)       {}
+func (portDriver) attach(*Conn) error { return nil }
+func (portDriver) rewatch(*Conn)      {}
+func (portDriver) wake()              {}
+func (portDriver) help(int64) bool    { return false }
 
 // portAddr asks a Port for its peer's address.
 func portAddr(c *Conn) string {

@@ -80,6 +80,8 @@ type Loop struct {
 
 	maxUnsent int    // see Options
 	clogs     uint64 // see Clogs
+	reads     uint64 // see Calls
+	writes    uint64
 
 	pool   pool
 	timers wheel
@@ -122,6 +124,9 @@ func (l *Loop) Live() int { return l.live }
 
 // Clogs counts the connections that were not read for a while because of MaxUnsent.
 func (l *Loop) Clogs() uint64 { return l.clogs }
+
+// Calls counts the system calls that read from connections, and those that wrote to them.
+func (l *Loop) Calls() (reads, writes uint64) { return l.reads, l.writes }
 
 // Helped counts the turns of sleeping Loops that this one has run.
 func (l *Loop) Helped() uint64 { return l.helped }
