@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strconv"
@@ -143,7 +145,7 @@ func FuzzSumMetric(f *testing.F) {
 	})
 }
 
-func TestMetricsThatCannotBeReadAreUnknown(t *testing.T) {
+func TestWhatMetricsDoNotTellIsUnknown(t *testing.T) {
 	for _, page := range []string{"", "m", "m ", "m x", "m{", "m{}", "m{} x", "mm 1"} {
 		if got := sumMetric(strings.NewReader(page), "m"); !math.IsNaN(got) {
 			t.Errorf("%q: %v", page, got)
@@ -151,6 +153,16 @@ func TestMetricsThatCannotBeReadAreUnknown(t *testing.T) {
 	}
 	if got := (&Instance{Metrics: "http://127.0.0.1:1/metrics"}).syncs(t.Context()); !math.IsNaN(got) {
 		t.Errorf("%v syncs from nowhere", got)
+	}
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "%s 3\n%s 4\nother 5\n", readsMetric, writesMetric)
+	}))
+	defer page.Close()
+	if got := (&Subject{Metrics: page.URL}).socketCalls(t.Context()); got != 7 {
+		t.Errorf("%v reads and writes, want 7", got)
+	}
+	if got := (&Subject{}).socketCalls(t.Context()); !math.IsNaN(got) {
+		t.Errorf("%v reads and writes of a broker without metrics", got)
 	}
 }
 

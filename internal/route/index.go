@@ -16,8 +16,9 @@ func hashOf(text string) uint64 { return maphash.String(seed, text) }
 // that finds nothing touches one or two lines of memory; what is found must be compared,
 // because several nodes may have one hash.
 //
-// Up to fewNodes nodes are a list. More are a table with open addressing. From manyNodes on it is cut into parts by the highest bits of the
-// hashes, so that no single addition takes long.
+// Up to fewNodes nodes are a list. More are a table with open addressing. Above manyNodes
+// it is cut into parts by the highest bits of the hashes, so that no addition takes long;
+// parts are cut by the bits that follow.
 type index[N any] struct {
 	slots []slot[N] // the list, or the table, whose length is a power of two
 	parts *[partCount]index[N]
@@ -42,14 +43,16 @@ func (x *index[N]) len() int { return int(x.n) }
 // isTable tells the table from the list.
 func (x *index[N]) isTable() bool { return len(x.slots) > fewNodes }
 
-// part is the one that belongs to the highest bits of top.
-func (x *index[N]) part(top uint64) *index[N] { return &x.parts[top>>(64-partBits)] }
+// part is the one for hash h of an index that is depth parts below the whole.
+func (x *index[N]) part(h uint64, depth int) *index[N] {
+	return &x.parts[h<<(depth*partBits)>>(64-partBits)]
+}
 
 // find returns a node with hash h and where to go on for the next one; nil if there is
 // none. from is 0 for the first.
 func (x *index[N]) find(h uint64, from int) (n *N, next int) {
-	for top := h; x.parts != nil; top <<= partBits {
-		x = x.part(top)
+	for depth := 0; x.parts != nil; depth++ {
+		x = x.part(h, depth)
 	}
 	if !x.isTable() {
 		for i := from; i < len(x.slots); i++ {
@@ -72,12 +75,13 @@ func (x *index[N]) find(h uint64, from int) (n *N, next int) {
 }
 
 // add adds a node that is not in the index.
-func (x *index[N]) add(h uint64, n *N) {
-	depth := 0
-	for top := h; x.parts != nil; top <<= partBits {
+func (x *index[N]) add(h uint64, n *N) { x.addBelow(0, h, n) }
+
+// addBelow is add for an index that is depth parts below the whole.
+func (x *index[N]) addBelow(depth int, h uint64, n *N) {
+	for ; x.parts != nil; depth++ {
 		x.n++
-		x = x.part(top)
-		depth++
+		x = x.part(h, depth)
 	}
 	x.n++
 	switch count := int(x.n); {
@@ -86,7 +90,7 @@ func (x *index[N]) add(h uint64, n *N) {
 		return
 	case count > manyNodes && depth < maxDepth:
 		x.split(depth)
-		x.part(h<<(depth*partBits)).add(h, n)
+		x.part(h, depth).addBelow(depth+1, h, n)
 		return
 	case count*4 > len(x.slots)*3:
 		x.resize(max(2*fewNodes, 2*len(x.slots)))
@@ -115,25 +119,25 @@ func (x *index[N]) resize(length int) {
 	}
 }
 
-// split cuts a table into parts.
+// split cuts a table that is depth parts below the whole.
 func (x *index[N]) split(depth int) {
 	old := x.slots
 	x.slots, x.parts = nil, new([partCount]index[N])
 	for _, s := range old {
 		if s.node != nil {
-			x.part(s.hash<<(depth*partBits)).add(s.hash, s.node)
+			x.part(s.hash, depth).addBelow(depth+1, s.hash, s.node)
 		}
 	}
 }
 
 // remove removes a node that is in the index.
 func (x *index[N]) remove(h uint64, n *N) {
-	for top := h; x.parts != nil; top <<= partBits {
+	for depth := 0; x.parts != nil; depth++ {
 		if x.n--; x.n < manyNodes/4 {
 			x.join()
 			break
 		}
-		x = x.part(top)
+		x = x.part(h, depth)
 	}
 	x.n--
 	if !x.isTable() {

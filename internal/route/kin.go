@@ -2,17 +2,17 @@ package route
 
 import "slices"
 
-// manyKids is the number of children from which a map serves better than a
-// sorted slice, smallKin the one at which a map is given up again.
+// manyKin is the number of children from which a map serves better than a
+// sorted slice, fewKin the one at which a map is given up again.
 const (
-	manyKids = 16
-	smallKin = 4
+	manyKin = 16
+	fewKin  = 4
 )
 
 // kin are the children of a leaf. A few are a sorted list. Many are a map and a
 // list in which a Walk can go on where it stopped.
 type kin[V any] struct {
-	few  []kid[leaf[V]] // nil if crowd is in use
+	few  []kid[V] // nil if crowd is in use
 	many *crowd[V]
 }
 
@@ -41,13 +41,13 @@ func (c *kin[V]) get(level string) *leaf[V] {
 
 // add adds a child for a level that has none.
 func (c *kin[V]) add(level string, l *leaf[V]) {
-	if c.many == nil && len(c.few) < manyKids {
+	if c.many == nil && len(c.few) < manyKin {
 		i, _ := findKid(c.few, level)
-		c.few = slices.Insert(c.few, i, kid[leaf[V]]{level, l})
+		c.few = slices.Insert(c.few, i, kid[V]{level, l})
 		return
 	}
 	if c.many == nil {
-		c.many = &crowd[V]{byLevel: make(map[string]*leaf[V], 2*manyKids)}
+		c.many = &crowd[V]{byLevel: make(map[string]*leaf[V], 2*manyKin)}
 		for _, k := range c.few {
 			c.many.add(k.level, k.node)
 		}
@@ -67,7 +67,7 @@ func (c *kin[V]) remove(level string, walked bool) {
 		return
 	}
 	c.many.remove(level, walked)
-	if walked || len(c.many.byLevel) > smallKin {
+	if walked || len(c.many.byLevel) > fewKin {
 		return
 	}
 	many := c.many.byLevel
@@ -109,13 +109,13 @@ func (c *crowd[V]) close() {
 	}
 }
 
-type kid[N any] struct {
+type kid[V any] struct {
 	level string
-	node  *N
+	node  *leaf[V]
 }
 
 // findKid is the place of level in a sorted list, and whether it is there.
-func findKid[N any](list []kid[N], level string) (int, bool) {
+func findKid[V any](list []kid[V], level string) (int, bool) {
 	lo, hi := 0, len(list)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)

@@ -117,6 +117,30 @@ func TestPartialInputIsKeptAndOfferedAgain(t *testing.T) {
 	expect(t, nc, "hello\nworld\n")
 }
 
+func TestReadsAndWritesAreCounted(t *testing.T) {
+	addr, _, g := start(t, 1, nil)
+	nc := dial(t, addr)
+	const lines = 10
+	for range lines {
+		if _, err := nc.Write([]byte("hello\n")); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, nc, "hello\n")
+	}
+	var reads, writes uint64
+	done := make(chan bool)
+	l := g.Loops()[0]
+	l.Post(func() {
+		reads, writes = l.Calls()
+		close(done)
+	})
+	<-done
+	// Each line was answered before the next was sent. A read may find nothing.
+	if reads < lines || reads > 3*lines || writes != lines {
+		t.Errorf("%d reads and %d writes, want at least %d and %[3]d", reads, writes, lines)
+	}
+}
+
 func TestMoreThanABufferComesThroughInOrder(t *testing.T) {
 	addr, _, _ := start(t, 2, nil)
 	nc := dial(t, addr)
