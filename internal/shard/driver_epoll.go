@@ -63,6 +63,7 @@ type epoll struct {
 	restUntil int64
 	spare     bool  // there is a processor of the Go runtime for everybody else
 	calm      bool  // the last wait found little
+	yielded   int64 // see yield
 	accepts   int   // connections that are taken at once; one more is not asked for in vain
 	due       int64 // guarded by turn: the next timer that the goroutine sleeps for, 0 none
 	stopping  bool  // guarded by turn
@@ -183,7 +184,9 @@ func (d *epoll) run() {
 	for stop := false; !stop; {
 		n, guests := d.wait(more, guest), 0
 		if d.lodged.Load() > 0 {
+			d.l.asleep.Store(true)
 			guests = d.serveGuests(d.events[:n]) // first: their mail to this Loop waits no longer
+			d.l.asleep.Store(false)
 		}
 		d.turn.Lock()
 		if d.staying { // the host may have taken events since
@@ -197,8 +200,10 @@ func (d *epoll) run() {
 			d.visit()
 		}
 		stop, guest = d.stopping, d.staying
+		now := d.l.now // a neighbour may run the next turn
 		d.turn.Unlock()
 		d.tell(n+guests, more)
+		d.yield(now)
 		if turns++; turns%goschedTurns == 0 && !d.spare {
 			runtime.Gosched()
 		}

@@ -23,6 +23,8 @@ func homes(t *testing.T, n int) (g *Group, conns []net.Conn, seen *tape) {
 			c.Move(k.l.Peers()[1], []byte("move\n"))
 		case line == "timer":
 			k.l.At(k.l.Now()+20e6, 3, c.Key())
+		case strings.HasPrefix(line, "light"):
+			k.l.Send(k.l.Peers()[1-k.l.ID()], light(1))
 		case strings.HasPrefix(line, "mail"):
 			k.l.Send(k.l.Peers()[1-k.l.ID()], line)
 		default:
@@ -84,6 +86,23 @@ func TestACalmLoopIsAGuest(t *testing.T) {
 			until(t, "it still is", one, d.isGuest)
 		}
 		until(t, "a busy Loop leaves", conns, func() bool { return !d.isGuest() })
+	}
+}
+
+// A guest's little mail for its host is seen to within the guest's turn.
+func TestAGuestHelpsItsHost(t *testing.T) {
+	g, conns, seen := homes(t, 1)
+	until(t, "a calm Loop is a guest", conns, g.sys.drivers[1].isGuest)
+	for range 100 {
+		_, _ = conns[0].Write([]byte("light\n"))
+		if m := <-seen.mail; m != light(1) {
+			t.Fatalf("got %v", m)
+		}
+	}
+	helped := make(chan uint64)
+	g.Loops()[1].Post(func() { helped <- g.Loops()[1].Helped() })
+	if n := <-helped; n < 50 {
+		t.Errorf("%d of 100 turns of the host were run by its guest", n)
 	}
 }
 

@@ -173,8 +173,8 @@ func (l *Loop) End() (more bool) {
 	l.h.EndTurn()
 	l.postOut()
 	l.late = false
+	l.helpOthers() // first: acknowledgements can wait for deliveries
 	l.flush()
-	l.helpOthers()
 	return l.late || len(l.again) > 0 || len(l.ready) > 0
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -330,6 +331,61 @@ func TestASleepingLoopIsHelped(t *testing.T) {
 				t.Errorf("%d turns were run by the other Loop, want none", total)
 			}
 		})
+	}
+}
+
+// helper helps its Loop whenever it is asked to.
+type helper struct {
+	portDriver
+	l *Loop
+}
+
+func (d helper) help(now int64) bool {
+	d.l.Begin(now)
+	return !d.l.End()
+}
+
+// port notes what is written.
+type port struct {
+	name  string
+	notes *[]string
+}
+
+func (p port) Write(b []byte) (int, error) {
+	*p.notes = append(*p.notes, p.name+" "+string(b))
+	return len(b), nil
+}
+func (port) Shutdown() {}
+func (port) Close()    {}
+
+// forward passes lines on to the other Loop's connection and acknowledges them.
+type forward struct {
+	*echo
+	to *Conn
+}
+
+func (k *forward) Mail(any) { k.to.Write([]byte("message")) }
+
+// What a turn sends to a sleeping Loop's connections leaves before what it answers.
+func TestDeliveriesLeaveBeforeAcknowledgements(t *testing.T) {
+	var notes []string
+	ls := newLoops(2)
+	for i, l := range ls {
+		l.drv = helper{l: l}
+		k := &forward{echo: &echo{l: l, more: func(k *echo, c *Conn, _ string) bool {
+			k.l.Send(ls[1], light(1))
+			c.Write([]byte("ack"))
+			return true
+		}}}
+		l.h = k
+		k.to = l.OpenPort(port{[]string{"publisher", "subscriber"}[i], &notes}, nil)
+	}
+	ls[1].asleep.Store(true)
+	ls[0].Begin(1)
+	ls[0].Feed(ls[0].conns[0], []byte("x\n"))
+	ls[0].End()
+	if want := []string{"subscriber message", "publisher ack"}; !slices.Equal(notes, want) {
+		t.Errorf("written: %q, want %q", notes, want)
 	}
 }
 
