@@ -37,14 +37,14 @@ func (d *Disk) write(c *commit) bool {
 		d.fail(err)
 		return false
 	}
+	d.lastMID.Store(d.enc.lastMID) // before anyone hears of c
+	d.queued.Store(d.enc.queued)
 	d.mu.Lock()
 	c.applied = true
 	d.applied += uint64(len(c.subs))
 	d.readyLoads()
 	d.synced.Signal()
 	d.mu.Unlock()
-	d.lastMID.Store(d.enc.lastMID)
-	d.queued.Store(d.enc.queued)
 	return true
 }
 

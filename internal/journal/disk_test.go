@@ -145,6 +145,19 @@ func TestOneSyncServesAllThatCameMeanwhile(t *testing.T) {
 	mustClose(t, d)
 }
 
+// Whoever is told that a message is stored finds it counted.
+func TestStatsCountWhatIsToldAsDone(t *testing.T) {
+	d := mustOpen(t, Options{FS: vfs.NewMem(), Dir: "data"})
+	for n := range int64(2000) {
+		counted := make(chan int64, 1)
+		d.Submit(0, []Op{publish(uint64(n)+1, 10)}, func(error) { counted <- d.Stats().QueueRecords })
+		if got := <-counted; got != n+1 {
+			t.Fatalf("%d messages are stored, %d counted", n+1, got)
+		}
+	}
+	mustClose(t, d)
+}
+
 // The database's first memtables are small and are not written before they are half of
 // a large one together.
 func TestManySmallMemTablesDoNotStopTheCommitter(t *testing.T) {
