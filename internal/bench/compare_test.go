@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,30 @@ func TestComparisonsTakeTurnsAndTellRatios(t *testing.T) {
 	}
 	if s := plot.String(); !strings.Contains(s, "line: a  *: b") {
 		t.Error(s)
+	}
+}
+
+func TestRowsThatAreComparedTakeTurns(t *testing.T) {
+	two := make([]Broker, 2)
+	rows := []suiteRow{
+		{brokers: two, turns: 2, others: 2},
+		{brokers: two, turns: 3, others: 2, kin: "k"},
+		{brokers: two[:1], turns: 1, others: 1, kin: "k"},
+		{brokers: two, turns: 1, others: 1},
+	}
+	var got []string
+	for len(rows) > 0 {
+		kin := together(rows)
+		got = append(got, fmt.Sprint(turns(kin)))
+		rows = rows[len(kin):]
+	}
+	want := []string{
+		"[{0 0} {0 1} {0 1} {0 0}]",
+		"[{0 0} {0 1} {1 0} {0 1} {0 0} {0 0}]",
+		"[{0 0} {0 1}]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("turns (row, broker) %q, want %q", got, want)
 	}
 }
 

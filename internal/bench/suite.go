@@ -99,16 +99,19 @@ func Suite(ctx context.Context, o SuiteOptions) (*SuiteResult, error) {
 	}
 	raiseFileLimit()
 	out := &SuiteResult{}
-	for i, r := range rows {
-		o.progress("%d of %d: %s", i+1, len(rows), r.x.Name)
-		m, err := o.measure(ctx, r)
+	for done := 0; done < len(rows); {
+		kin := together(rows[done:])
+		m, err := o.measure(ctx, kin, func(i int) string { return fmt.Sprintf("%d of %d", done+i+1, len(rows)) })
 		if err != nil {
 			return out, err
 		}
-		out.Measurements = append(out.Measurements, m...)
-		for _, figure := range r.figures {
-			out.Lines = append(out.Lines, figure.line(m))
+		for i, r := range kin {
+			out.Measurements = append(out.Measurements, m[i]...)
+			for _, figure := range r.figures {
+				out.Lines = append(out.Lines, figure.line(m[i]))
+			}
 		}
+		done += len(kin)
 	}
 	more := crossLines(out.Measurements)
 	var durableErr error
@@ -136,28 +139,69 @@ func (o *SuiteOptions) progress(format string, args ...any) {
 	}
 }
 
-// measure does one experiment at brokers that are started for it.
-func (o *SuiteOptions) measure(ctx context.Context, r suiteRow) ([]Measurement, error) {
-	subjects := make([]Subject, len(r.brokers))
-	runs := make([][][]Part, len(r.brokers))
-	turns := o.Runs
-	if r.often {
-		turns = 2*o.Runs + 1
+// together are the first of the rows that take turns.
+func together(rows []suiteRow) []suiteRow {
+	n := 1
+	for n < len(rows) && rows[0].kin != "" && rows[n].kin == rows[0].kin {
+		n++
 	}
-	for run := range turns {
-		for i := range r.brokers {
-			at := (i + run) % len(r.brokers)
-			s, parts, err := o.once(ctx, r, r.brokers[at])
-			if err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", r.x.Name, r.brokers[at].Name, err)
+	return rows[:n]
+}
+
+// turn is one measurement of a row, at one of its brokers.
+type turn struct{ row, broker int }
+
+// turns are all measurements of rows, in the order in which they are done: of all
+// rows at all brokers in each round, each round with another broker first.
+func turns(rows []suiteRow) (all []turn) {
+	rounds := 0
+	for _, r := range rows {
+		rounds = max(rounds, r.turns, r.others)
+	}
+	for round := range rounds {
+		for i, r := range rows {
+			for b := range r.brokers {
+				at := (b + round) % len(r.brokers)
+				if at == 0 && round < r.turns || at > 0 && round < r.others {
+					all = append(all, turn{row: i, broker: at})
+				}
 			}
-			subjects[at] = s
-			runs[at] = append(runs[at], parts)
-			last := parts[len(parts)-1]
-			o.progress("  %-20s %10.0f/s  %8.3f us of CPU each", s.Name, last.PerSecond(), last.PerMessage(last.Broker.CPU*1e6))
 		}
 	}
-	return summarize(r.x, subjects, runs), nil
+	return all
+}
+
+// measure does the experiments of rows at brokers that are started for them.
+func (o *SuiteOptions) measure(ctx context.Context, rows []suiteRow, number func(row int) string) ([][]Measurement, error) {
+	type taken struct {
+		subjects []Subject
+		runs     [][][]Part
+	}
+	all := make([]taken, len(rows))
+	for i, r := range rows {
+		all[i] = taken{make([]Subject, len(r.brokers)), make([][][]Part, len(r.brokers))}
+	}
+	told := -1
+	for _, at := range turns(rows) {
+		r := rows[at.row]
+		if told != at.row {
+			told = at.row
+			o.progress("%s: %s", number(at.row), r.x.Name)
+		}
+		s, parts, err := o.once(ctx, r, r.brokers[at.broker])
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", r.x.Name, r.brokers[at.broker].Name, err)
+		}
+		all[at.row].subjects[at.broker] = s
+		all[at.row].runs[at.broker] = append(all[at.row].runs[at.broker], parts)
+		last := parts[len(parts)-1]
+		o.progress("  %-20s %10.0f/s  %8.3f us of CPU each", s.Name, last.PerSecond(), last.PerMessage(last.Broker.CPU*1e6))
+	}
+	rowsOf := make([][]Measurement, len(rows))
+	for i, r := range rows {
+		rowsOf[i] = summarize(r.x, all[i].subjects, all[i].runs)
+	}
+	return rowsOf, nil
 }
 
 func (o *SuiteOptions) once(ctx context.Context, r suiteRow, b Broker) (s Subject, parts []Part, err error) {

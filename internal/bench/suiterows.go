@@ -13,7 +13,9 @@ type suiteRow struct {
 	transport string
 	brokers   []Broker // Wirebird first, the other last
 	figures   []figure
-	often     bool // a pause of the machine would decide it
+	turns     int    // at the first broker
+	others    int    // turns at the others
+	kin       string // rows next to each other with the same take turns: they are compared
 }
 
 // figure is a line of the table.
@@ -44,11 +46,31 @@ func (t *table) add(x Experiment, err error, transport string, figures ...figure
 	if err != nil && t.err == nil {
 		t.err = err
 	}
-	t.rows = append(t.rows, suiteRow{x: x, transport: transport, brokers: t.brokers, figures: figures})
+	t.rows = append(t.rows, suiteRow{x: x, transport: transport, brokers: t.brokers, figures: figures, turns: t.o.Runs, others: t.o.Runs})
 }
 
-// oftener lets the last row take more turns.
-func (t *table) oftener() { t.rows[len(t.rows)-1].often = true }
+func (t *table) last() *suiteRow { return &t.rows[len(t.rows)-1] }
+
+// oftener lets the last row take more turns: a pause of the machine would decide it.
+func (t *table) oftener() {
+	r := t.last()
+	r.turns = 2*t.o.Runs + 1
+	r.others = r.turns
+}
+
+// short lets the last row, which takes a fraction of a second, take more turns.
+func (t *table) short() {
+	r := t.last()
+	r.turns = 2*t.o.Runs - 1
+	r.others = r.turns
+}
+
+// compared lets the last row take its turns together with those of the same kin, and
+// more of them at Wirebird.
+func (t *table) compared(kin string) {
+	r := t.last()
+	r.kin, r.turns = kin, 2*t.o.Runs-1
+}
 
 func (t *table) messages(name string, w load.Work, bar, ratio Figure, more ...figure) {
 	if w.Version == 0 {
@@ -69,7 +91,6 @@ func (o *SuiteOptions) rows() ([]suiteRow, error) {
 	t.paced()
 	t.kept()
 	t.connections()
-	t.transports()
 	t.shards()
 	return t.rows, t.err
 }
@@ -86,18 +107,16 @@ func (t *table) flows() {
 			Pattern: load.All, QoS: byte(qos), Publishers: 1, Subscribers: one, Window: 8, Batch: 1,
 		}, bar, 0.16)
 	}
-	for _, version := range []packet.Version{packet.V311, packet.V5} {
-		for qos, bar := range []Figure{1.1, 2.0, 3.4} {
-			name := fmt.Sprintf("pairs q%d", qos)
-			if version == packet.V5 {
-				name, bar = name+" v5", bar*1.1
-			}
-			t.messages(name, load.Work{
-				Pattern: load.Pairs, Version: version, QoS: byte(qos), Publishers: pairs, Subscribers: pairs, Window: 16, Batch: 8,
-			}, bar, 0.09)
-			if qos == 0 { // three other rows are compared with these
-				t.oftener()
-			}
+	for qos, bar := range []Figure{1.1, 2.0, 3.4} {
+		name := fmt.Sprintf("pairs q%d", qos)
+		w := load.Work{Pattern: load.Pairs, QoS: byte(qos), Publishers: pairs, Subscribers: pairs, Window: 16, Batch: 8}
+		t.messages(name, w, bar, 0.09)
+		t.compared(name)
+		w.Version = packet.V5
+		t.messages(name+" v5", w, bar*1.1, 0.09)
+		t.compared(name)
+		if qos == 0 {
+			t.transports(name)
 		}
 	}
 	t.messages("unbatched pairs q0", load.Work{
@@ -130,10 +149,12 @@ func (t *table) kept() {
 		Version: packet.V311, Count: t.o.scaled(100_000, 100), Publishers: 10, Payload: 64, Window: 16, Retained: true,
 	})
 	t.add(x, err, "tcp", cpu("retained store", "store", 2.5, 0.2), cpu("retained deliver", "deliver", 0.9, 0.2))
+	t.short()
 	x, err = StoredMessages("offline queue", load.Stored{
 		Version: packet.V311, Count: t.o.scaled(200_000, 100), Publishers: 10, Payload: 64, Window: 16,
 	})
 	t.add(x, err, "tcp", cpu("offline queue store", "store", 1.7, 0.2), cpu("offline queue drain", "drain", 2.0, 0.2))
+	t.short()
 }
 
 func (t *table) connections() {
@@ -152,14 +173,16 @@ func (t *table) connections() {
 	}
 }
 
-func (t *table) transports() {
+// transports are compared with TCP, of the row with this name.
+func (t *table) transports(tcp string) {
 	pairs := t.o.scaled(200, 2)
 	for _, transport := range []string{"ws", "tls"} {
-		name := "pairs q0 " + transport
+		name := tcp + " " + transport
 		x, err := t.o.messages(name, load.Work{
 			Pattern: load.Pairs, Version: packet.V311, Publishers: pairs, Subscribers: pairs, Window: 16, Batch: 8,
 		})
 		t.add(x, err, transport, cpu(name, "", 0, 0))
+		t.compared(tcp)
 	}
 }
 
