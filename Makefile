@@ -7,7 +7,7 @@ BENCH  ?= .
 
 PORTABLE := -tags wirebird_goroutine
 
-.PHONY: help build run test test-deps check cross test-goroutine fuzz bench microbench bench-client sim crash conform
+.PHONY: help build run test test-deps check cross test-goroutine fuzz bench profile microbench bench-client sim crash conform
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fuzz: ## run each fuzz target for TIME (1m)
 
 bench: build test-deps ## the whole table: Wirebird against Debian's mosquitto, as ratios, in under 10 minutes
 	bin/wirebird bench suite $(ARGS)
+
+profile: build ## where the broker's time goes, by perf; PROGRAMS="old new" side by side
+	scripts/profile.sh $(PROGRAMS)
 
 bench-client: ## the client against Eclipse's Go clients: rate, CPU and allocations of a message, in under 3 minutes
 	cd test/peers && CGO_ENABLED=0 go build -o ../../bin/peers .
