@@ -15,6 +15,7 @@ type cache struct {
 	byName  map[string]*route.Match
 	seen    []uint32 // hashes of names that missed, by their low bits
 	scratch *route.Match
+	shard   int // whose cache it is
 }
 
 const (
@@ -23,8 +24,10 @@ const (
 	cacheSeen    = 4096
 )
 
-func newCache() cache {
-	return cache{byName: make(map[string]*route.Match), seen: make([]uint32, cacheSeen), scratch: new(route.Match)}
+func newCache(shard int) cache {
+	return cache{
+		byName: make(map[string]*route.Match), seen: make([]uint32, cacheSeen), scratch: new(route.Match), shard: shard,
+	}
 }
 
 // refresh finds the subscribers of a cached name anew.
@@ -39,7 +42,8 @@ func (c *cache) refresh(t *route.Table, name string) *route.Match {
 	return m
 }
 
-// miss finds the subscribers of a name that is not cached.
+// miss finds the subscribers of a name that is not cached. If they are none, or all on
+// this shard, the next miss may use the Match again.
 func (c *cache) miss(t *route.Table, name string) *route.Match {
 	h := uint32(2166136261) // FNV-1a
 	for i := range len(name) {
@@ -49,8 +53,8 @@ func (c *cache) miss(t *route.Table, name string) *route.Match {
 		*at = h
 		m := c.scratch
 		t.Match(name, m)
-		if len(m.ByShard) > 1 {
-			c.scratch = new(route.Match) // it may go into another shard's mail
+		if len(m.Groups) > 0 || len(m.ByShard[c.shard]) < m.N || m.N > cacheTargets {
+			c.scratch = new(route.Match) // another shard's mail may hold m, or it is large
 		}
 		return m
 	}

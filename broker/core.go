@@ -70,7 +70,7 @@ func newCore(b *Broker, l *shard.Loop) *core {
 	k := &core{
 		b: b, l: l, id: l.ID(), limits: &b.o.Limits,
 		sessions: make(map[string]*sess),
-		cache:    newCache(),
+		cache:    newCache(l.ID()),
 		batches:  make([]*batch, b.o.Shards),
 	}
 	k.keeper.recording = !b.o.Journal.Volatile()
