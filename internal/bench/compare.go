@@ -92,6 +92,7 @@ type Measurement struct {
 
 	series  []float64
 	latency *hdrhistogram.Histogram
+	rounds  []Measurement // the same of each run alone
 }
 
 // Faulty tells whether messages were lost, came twice, out of order or at the
@@ -160,6 +161,24 @@ func summarize(x Experiment, subjects []Subject, runs [][][]Part) []Measurement 
 }
 
 func measurement(results []*load.Result) Measurement {
+	m := aggregate(results)
+	for i := range results {
+		m.rounds = append(m.rounds, aggregate(results[i:i+1]))
+	}
+	return m
+}
+
+// ratioTo is the median of the ratios of the rounds: what else the machine did in a round
+// met both.
+func (m *Measurement) ratioTo(b *Measurement, value func(*Measurement) Figure) Figure {
+	all := make([]float64, min(len(m.rounds), len(b.rounds)))
+	for i := range all {
+		all[i] = float64(value(&m.rounds[i]) / value(&b.rounds[i]))
+	}
+	return medianOf(all)
+}
+
+func aggregate(results []*load.Result) Measurement {
 	m := Measurement{Runs: len(results), latency: hdrhistogram.New(1, 120_000_000, 3)}
 	of := func(figure func(r *load.Result) float64) Figure {
 		all := make([]float64, len(results))
@@ -238,9 +257,11 @@ func ratios(rows []Measurement, subjects []Subject) {
 		if at < 0 || i == at {
 			continue
 		}
-		b := rows[at]
-		rows[i].To = b.Broker
-		r.Rate, r.CPU, r.P99 = rows[i].Rate/b.Rate, rows[i].CPU/b.CPU, rows[i].P99/b.P99
-		r.Bytes = rows[i].BytesPerConnection / b.BytesPerConnection
+		rows[i].To = rows[at].Broker
+		to := func(value func(*Measurement) Figure) Figure { return rows[i].ratioTo(&rows[at], value) }
+		r.Rate = to(func(m *Measurement) Figure { return m.Rate })
+		r.CPU = to(cpuOf)
+		r.P99 = to(func(m *Measurement) Figure { return m.P99 })
+		r.Bytes = to(func(m *Measurement) Figure { return m.BytesPerConnection })
 	}
 }

@@ -45,6 +45,28 @@ func TestOneBadRunDecidesNothing(t *testing.T) {
 	}
 }
 
+// A machine that was slow for some rounds was so for both.
+func TestRatiosAreOfRounds(t *testing.T) {
+	m := measurement([]*load.Result{result(100, 1, 20), result(100, 4, 20), result(100, 4, 20), result(100, 9, 20)})
+	b := measurement([]*load.Result{result(100, 2, 20), result(100, 2, 20), result(100, 8, 20)})
+	if got := m.ratioTo(&b, cpuOf); got != 0.5 {
+		t.Errorf("ratio %v, want 0.5", got)
+	}
+	l := cpu("x", "", 0, 0.6).line([]Measurement{m, b})
+	if l.Ratio != 0.5 || l.Wirebird != 40_000 || l.Other != 20_000 || l.Verdict() != "met" {
+		t.Errorf("%+v", l)
+	}
+	m.Experiment, b.Experiment = "pairs q0 v5", "pairs q0"
+	m.Broker, b.Broker = "wirebird", "wirebird"
+	if lines := crossLines([]Measurement{m, b}); len(lines) != 1 || lines[0].Ratio != 0.5 {
+		t.Errorf("%+v", lines)
+	}
+	alone := cpu("x", "", 0, 0.6).line([]Measurement{m})
+	if !math.IsNaN(float64(alone.Ratio)) || alone.Verdict() != "" {
+		t.Errorf("%+v", alone)
+	}
+}
+
 func TestComparisonsTakeTurnsAndTellRatios(t *testing.T) {
 	var order []string
 	x := Experiment{Name: "x", Unit: "delivery", Measure: func(_ context.Context, s Subject, _ func(load.Progress)) ([]Part, error) {

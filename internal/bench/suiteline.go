@@ -23,32 +23,33 @@ type Line struct {
 }
 
 func (f figure) line(rows []Measurement) Line {
-	l := Line{Row: f.name, Unit: f.unit, Bar: f.bar, RatioBar: f.ratio, Wirebird: unknown(), Other: unknown()}
-	own := true
+	l := Line{
+		Row: f.name, Unit: f.unit, Bar: f.bar, RatioBar: f.ratio, Wirebird: unknown(), Other: unknown(), Ratio: unknown(),
+	}
+	var own *Measurement
 	for i := range rows {
 		m := &rows[i]
 		if f.part != "" && !strings.HasSuffix(m.Experiment, " "+f.part) {
 			continue
 		}
-		if own {
-			l.Wirebird, own = f.value(m), false
+		if own == nil {
+			l.Wirebird, own = f.value(m), m
 			continue
 		}
-		l.Other, l.OtherName = f.value(m), m.Broker
+		l.Other, l.OtherName, l.Ratio = f.value(m), m.Broker, own.ratioTo(m, f.value)
 	}
-	l.Ratio = l.Wirebird / l.Other
 	return l
 }
 
 // crossLines compare rows of Wirebird with each other.
 func crossLines(rows []Measurement) []Line {
-	of := func(name string) Figure {
+	of := func(name string) *Measurement {
 		for i := range rows {
 			if rows[i].Experiment == name && rows[i].Broker == "wirebird" {
-				return rows[i].CPU
+				return &rows[i]
 			}
 		}
-		return unknown()
+		return nil
 	}
 	var lines []Line
 	for _, pair := range []struct {
@@ -62,12 +63,12 @@ func crossLines(rows []Measurement) []Line {
 		{"pairs q0 tls", "pairs q0", "tcp", 0},
 	} {
 		own, other := of(pair.row), of(pair.other)
-		if math.IsNaN(float64(own)) || math.IsNaN(float64(other)) {
+		if own == nil || other == nil || math.IsNaN(float64(own.CPU/other.CPU)) {
 			continue
 		}
 		lines = append(lines, Line{
-			Row: pair.row, Unit: "us", Wirebird: own, Other: other, OtherName: "wirebird, " + pair.name,
-			Ratio: own / other, RatioBar: pair.bar,
+			Row: pair.row, Unit: "us", Wirebird: own.CPU, Other: other.CPU, OtherName: "wirebird, " + pair.name,
+			Ratio: own.ratioTo(other, cpuOf), RatioBar: pair.bar,
 		})
 	}
 	return lines
