@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"log/slog"
+
 	"github.com/wirebird/wirebird/internal/shard"
 	"github.com/wirebird/wirebird/internal/transport"
 	"github.com/wirebird/wirebird/packet"
@@ -73,6 +75,12 @@ func withReason(props *packet.Properties, reason string) {
 	}
 }
 
+// remote is a connection's peer in a line of the log: the system is asked for it only if
+// the line is written.
+type remote struct{ c *shard.Conn }
+
+func (r remote) LogValue() slog.Value { return slog.StringValue(r.c.RemoteAddr()) }
+
 // fail ends a connection whose client broke the rules [MQTT-4.13.1-1].
 func (k *core) fail(c *client, err error) {
 	code := packet.ReasonOf(err)
@@ -80,7 +88,7 @@ func (k *core) fail(c *client, err error) {
 	if e, ok := err.(*packet.Error); ok && e.Rule != "" {
 		reason = "violates [" + e.Rule + "]"
 	}
-	k.b.log.Debug("client error", "error", err, "remote", c.conn.RemoteAddr())
+	k.b.log.Debug("client error", "error", err, "remote", remote{c.conn})
 	if c.state == connected {
 		k.disconnect(c, code, reason)
 		return
@@ -95,7 +103,7 @@ func (k *core) refuse(c *client, code packet.ReasonCode, reason string) {
 		code = packet.ServerUnavailable
 	}
 	k.stats.refused[code]++
-	k.b.log.Debug("connection refused", "code", code.String(), "remote", c.conn.RemoteAddr())
+	k.b.log.Debug("connection refused", "code", code.String(), "remote", remote{c.conn})
 	ack := packet.Connack{Code: code}
 	switch {
 	case c.version == packet.V5 && connackCode(code):
@@ -146,7 +154,7 @@ func (k *core) disconnect(c *client, code packet.ReasonCode, reason string) {
 	}
 	k.stats.disconnected[code]++
 	if code != packet.ServerShuttingDown && c.s != nil {
-		k.b.log.Info("client disconnected", "client_id", c.s.id, "reason", code.String(), "remote", c.conn.RemoteAddr())
+		k.b.log.Info("client disconnected", "client_id", c.s.id, "reason", code.String(), "remote", remote{c.conn})
 	}
 	if c.version == packet.V5 && c.state == connected {
 		p := packet.Disconnect{Code: disconnectCode(code)}

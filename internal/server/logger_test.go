@@ -3,7 +3,9 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 
@@ -35,5 +37,27 @@ func TestLogIsForProgramsUnlessOnATerminal(t *testing.T) {
 				t.Errorf("a lower level does not count at once: %q", rest)
 			}
 		})
+	}
+}
+
+// Lines about a connection say whose it is, refused before it has a name or not.
+func TestLogNamesThePeer(t *testing.T) {
+	cfg := loopback()
+	cfg.LogLevel = slog.LevelDebug
+	n := start(t, cfg)
+	nc, err := net.Dial("tcp", n.Listeners[0].Transport.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, _ = nc.Write([]byte("\x10\x05bad!!"))
+	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatalf("got %v, want the end", err)
+	}
+	for _, msg := range []string{"client error", "connection refused"} {
+		lines := n.log.entries(t, msg)
+		if len(lines) != 1 || lines[0]["remote"] != nc.LocalAddr().String() {
+			t.Errorf("%s: %v, want remote %v", msg, lines, nc.LocalAddr())
+		}
 	}
 }
