@@ -204,11 +204,17 @@ func (k *core) acknowledge(c *client, t packet.Type, id uint16, code packet.Reas
 	}
 }
 
-// ackNow writes an acknowledgement.
+// ackNow writes an acknowledgement. It leaves after the turn's messages, which somebody
+// waits for; not so a PUBREL, which lets a subscriber have its message.
 func (k *core) ackNow(c *client, t packet.Type, id uint16, code packet.ReasonCode) {
 	buf := c.conn.Reserve(8)
 	if code == packet.Success || c.version != packet.V5 {
-		c.conn.Commit(packet.AppendAck(buf, t, id))
+		buf = packet.AppendAck(buf, t, id)
+		if t == packet.PUBREL {
+			c.conn.Commit(buf)
+		} else {
+			c.conn.CommitLast(buf)
+		}
 		k.sent(t, 4)
 		return
 	}

@@ -21,7 +21,8 @@ type stage struct {
 	now      int64
 	opened   int
 	wires    []*wire
-	bytewise bool // input arrives one byte at a time
+	bytewise bool        // input arrives one byte at a time
+	wrote    func(*wire) // called at each write, if a test set it
 }
 
 // newStage makes a stage. o's Clock and Random are the stage's.
@@ -71,6 +72,9 @@ func (w *wire) Write(b []byte) (int, error) {
 		w.accept -= n
 	}
 	w.written += n
+	if w.s.wrote != nil {
+		w.s.wrote(w)
+	}
 	if !w.discard {
 		w.out = append(w.out, b[:n]...)
 	}

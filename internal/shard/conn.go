@@ -23,6 +23,7 @@ const (
 	flagClogged                    // not read until what it was sent has left
 	flagOver                       // accepted above MaxConns
 	flagFresh                      // not watched yet
+	flagLast                       // on the Loop's last list
 )
 
 // lingerNanos is how long a closed connection waits for the peer's end, so that a
@@ -133,6 +134,15 @@ func (c *Conn) Commit(b []byte) {
 	c.dirty()
 }
 
+// CommitLast is Commit for bytes that can wait until the turn's others have left.
+func (c *Conn) CommitLast(b []byte) {
+	c.buffers().out = b
+	if c.flags&(flagDirty|flagLast|flagGone) == 0 {
+		c.flags |= flagLast
+		c.loop.last = append(c.loop.last, c)
+	}
+}
+
 // dirty marks the connection for this turn's write.
 func (c *Conn) dirty() {
 	if c.flags&(flagDirty|flagGone) == 0 {
@@ -231,6 +241,7 @@ func (c *Conn) Move(to *Loop, rest []byte) {
 	c.flags = c.flags&^flagFresh | flagMoving
 	l.remove(c)
 	c.unlist(&l.dirty, flagDirty)
+	c.unlist(&l.last, flagLast)
 	c.unlist(&l.ready, flagReady)
 	c.unlist(&l.again, flagAgain)
 	l.Send(to, c)

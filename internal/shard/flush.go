@@ -2,17 +2,29 @@ package shard
 
 import "io"
 
-// flush writes every dirty connection once.
+// flush writes once every connection that has something to write. Those whose bytes are
+// waited for elsewhere come first.
 func (l *Loop) flush() {
-	for i := 0; i < len(l.dirty); i++ { // finish may add to the list: its neighbours' wills
-		c := l.dirty[i]
-		l.dirty[i] = nil
-		c.flags &^= flagDirty
+	for len(l.dirty)+len(l.last) > 0 { // finish may add to the lists: its neighbours' wills
+		l.flushList(&l.dirty, flagDirty)
+		l.flushList(&l.last, flagLast)
+	}
+}
+
+// flushList writes the connections of a list that flag says they are on.
+func (l *Loop) flushList(list *[]*Conn, flag uint16) {
+	for i := 0; i < len(*list); i++ {
+		c := (*list)[i]
+		(*list)[i] = nil
+		if c.flags&flag == 0 {
+			continue // written already, from the other list
+		}
+		c.flags &^= flagDirty | flagLast
 		if c.flags&(flagGone|flagMoving) == 0 {
 			l.flushConn(c)
 		}
 	}
-	l.dirty = l.dirty[:0]
+	*list = (*list)[:0]
 }
 
 // Flush writes now, and not at the end of the turn, what the network takes. An error

@@ -72,6 +72,7 @@ type Loop struct {
 	free  []uint32
 	live  int
 	dirty []*Conn
+	last  []*Conn // those with nothing that is urgent
 	ready []*Conn // to be read again without an event
 	spare []*Conn
 	again []*Conn // to be told Drained in the next turn
