@@ -136,6 +136,28 @@ func TestRowsThatAreComparedTakeTurns(t *testing.T) {
 	}
 }
 
+// What a pause decides is measured oftener; what says the same each time, less often. In
+// rows that are compared Wirebird has the turns that Mosquitto does not need.
+func TestTurnsOfTheTable(t *testing.T) {
+	o := SuiteOptions{Duration: time.Second, Runs: 3, Scale: 1, Mosquitto: "mosquitto"}
+	rows, err := o.rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][2]int{}
+	for _, r := range rows {
+		got[r.x.Name] = [2]int{r.turns, r.others}
+	}
+	for name, want := range map[string][2]int{
+		"fanin q0": {3, 3}, "pairs q1 v5": {5, 3}, "pairs q0 tls": {5, 3}, "paced 20000/s q1": {7, 7},
+		"retained": {5, 5}, "offline queue": {5, 5}, "idle connection, tcp": {2, 2}, "idle connection, tls": {2, 2},
+	} {
+		if got[name] != want {
+			t.Errorf("%s: %d turns, Mosquitto %d; want %d", name, got[name][0], got[name][1], want)
+		}
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	nan := unknown()
 	for want, lines := range map[string][]Line{

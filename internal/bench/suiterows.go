@@ -65,6 +65,13 @@ func (t *table) short() {
 	r.others = r.turns
 }
 
+// steady lets the last row, which takes long and says the same each time, take fewer turns.
+func (t *table) steady() {
+	r := t.last()
+	r.turns = (t.o.Runs + 1) / 2
+	r.others = r.turns
+}
+
 // compared lets the last row take its turns together with those of the same kin, and
 // more of them at Wirebird.
 func (t *table) compared(kin string) {
@@ -170,6 +177,7 @@ func (t *table) connections() {
 		w := load.Idle{Version: packet.V311, Count: t.o.scaled(row.count, 10), Settle: 5 * t.o.Duration / 2}
 		idle.name, idle.bar = name, row.bar
 		t.add(IdleConnections(name, w), nil, row.transport, idle)
+		t.steady()
 	}
 }
 
