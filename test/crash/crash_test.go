@@ -20,6 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,8 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 }
 
 // A control: a broker that keeps nothing must be found out, and so must one that
-// acknowledges before it has stored.
+// acknowledges before it has stored. Such a one loses only what it has acknowledged within
+// the last write: a few kills may all miss it, so there are more when they do.
 func TestABrokerThatForgetsIsNoticed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flags []string
@@ -81,18 +83,19 @@ func TestABrokerThatForgetsIsNoticed(t *testing.T) {
 		"what it has just got": {[]string{"--set", "durability=none"}, []string{faultMessage, faultDuplicate}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDrama(t, tt.flags...)
-			d.world.patience = shortPatience
-			d.end = d.knock
-			d.play(controlRounds)
-			for _, kind := range tt.want {
-				if d.world.ledger.found(kind) == 0 {
-					t.Errorf("no %q was noticed", kind)
+			var reports []string
+			for range controlTries {
+				d := newDrama(t, tt.flags...)
+				d.world.patience = shortPatience
+				d.end = d.knock
+				d.play(controlRounds)
+				tt.want = slices.DeleteFunc(tt.want, func(kind string) bool { return d.world.ledger.found(kind) > 0 })
+				if len(tt.want) == 0 {
+					return
 				}
+				reports = append(reports, d.world.ledger.report())
 			}
-			if t.Failed() {
-				t.Logf("what was: %s", d.world.ledger.report())
-			}
+			t.Errorf("no %q was noticed; what was:\n%s", tt.want, strings.Join(reports, "\n"))
 		})
 	}
 }
@@ -113,6 +116,7 @@ func TestABrokerThatLivesIsNotAccused(t *testing.T) {
 const (
 	shortRounds   = 8
 	controlRounds = 4
+	controlTries  = 6
 	rareCuts      = 1000
 	frequentCuts  = 30
 )
