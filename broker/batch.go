@@ -2,6 +2,7 @@ package broker
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/wirebird/wirebird/internal/route"
 	"github.com/wirebird/wirebird/internal/session"
@@ -13,6 +14,7 @@ type batch struct {
 	bytes []byte // payloads and properties of items that bring no stored message
 	items []parcel
 	count int // sessions that get something
+	cost  int // of all items, see mailCost
 }
 
 // lightBatch is how many deliveries cost less than to wake another thread.
@@ -73,7 +75,30 @@ func (k *core) forward(to int, m *outgoing, mt *route.Match, via *xshare) {
 	} else {
 		b.count += len(mt.ByShard[to])
 	}
-	k.b.mailed[k.id].Add(int64(m.mailCost()))
+	cost := m.mailCost()
+	b.cost += cost
+	k.mailing += cost
+}
+
+// mail sends what forward has put together in this turn.
+func (k *core) mail() {
+	for id, b := range k.batches {
+		if b != nil {
+			k.l.Send(k.l.Peers()[id], b)
+			k.batches[id] = nil
+		}
+	}
+	if k.mailing > 0 { // once a turn: other processors look at the same place
+		k.b.mailed[k.id].Add(int64(k.mailing))
+		k.mailing = 0
+	}
+}
+
+// mailed is how many bytes a shard has under way to the others. It has a cache line of
+// its own, because those take their shares away.
+type mailed struct {
+	atomic.Int64
+	_ [56]byte
 }
 
 const parcelCost = 128
@@ -84,7 +109,6 @@ func (m *outgoing) mailCost() int { return len(m.payload) + len(m.props) + parce
 
 // receive delivers another shard's batch.
 func (k *core) receive(b *batch) {
-	cost := 0
 	for i := range b.items {
 		p := &b.items[i]
 		m := &k.msg
@@ -96,7 +120,6 @@ func (k *core) receive(b *batch) {
 			m.props = b.bytes[p.props.from:p.props.to]
 		}
 		m.topic, m.expires, m.from, m.mid, m.qos, m.retain = p.topic, p.expires, p.from, p.mid, p.qos, p.retain
-		cost += m.mailCost()
 		if p.via != nil {
 			if k.session(p.via.target.To) != nil || !k.reroute(m, p.via) {
 				k.deliver(m, &p.via.target, p.mt, p.via)
@@ -109,9 +132,9 @@ func (k *core) receive(b *batch) {
 			k.deliver(m, &targets[j], p.mt, nil)
 		}
 	}
-	k.b.mailed[b.from.id].Add(-int64(cost))
+	k.b.mailed[b.from.id].Add(-int64(b.cost))
 	clear(b.items)
-	b.from, b.items, b.bytes, b.count = nil, b.items[:0], b.bytes[:0], 0
+	b.from, b.items, b.bytes, b.count, b.cost = nil, b.items[:0], b.bytes[:0], 0, 0
 	if cap(b.bytes) <= mailLow {
 		k.b.batches.p.Put(b)
 	}
@@ -133,7 +156,7 @@ func (k *core) reroute(m *outgoing, via *xshare) bool {
 
 // overloaded tells whether publishers bring more than the other shards take.
 func (k *core) overloaded() bool {
-	return len(k.batches) > 1 && k.b.mailed[k.id].Load() > mailHigh
+	return len(k.batches) > 1 && k.b.mailed[k.id].Load()+int64(k.mailing) > mailHigh
 }
 
 // behind tells whether the journal has more to do than it should. Only who adds to that

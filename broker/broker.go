@@ -38,11 +38,11 @@ type Broker struct {
 	retained *route.Retained[*session.Message]
 
 	batches       batchPool
-	mids          atomic.Uint64           // the last name given to a stored message
-	failed        atomic.Bool             // the journal can store no more
-	ownRetained   atomic.Int64            // retained messages of $SYS
-	retainedBytes atomic.Int64            // memory that the others stand for
-	mailed        [maxShards]atomic.Int64 // bytes under way from each shard to the others
+	mids          atomic.Uint64 // the last name given to a stored message
+	failed        atomic.Bool   // the journal can store no more
+	ownRetained   atomic.Int64  // retained messages of $SYS
+	retainedBytes atomic.Int64  // memory that the others stand for
+	mailed        [maxShards]mailed
 
 	ctx       context.Context // of slow decisions; ends at shutdown
 	cancel    context.CancelFunc

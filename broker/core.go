@@ -27,6 +27,7 @@ type core struct {
 	cache    cache
 	storm    storm
 	batches  []*batch
+	mailing  int        // bytes put into batches in this turn
 	expiring expiryHeap // retained messages of this shard that expire
 
 	stalled []uint64 // keys of publishers held back
@@ -169,12 +170,7 @@ func (k *core) Mail(m any) {
 
 // EndTurn hands this turn's messages to the other shards, and its operations to the journal.
 func (k *core) EndTurn() {
-	for id, b := range k.batches {
-		if b != nil {
-			k.l.Send(k.l.Peers()[id], b)
-			k.batches[id] = nil
-		}
-	}
+	k.mail()
 	k.steps = retainedPerTurn // of the next turn
 	k.submit()
 	k.fetchAll()

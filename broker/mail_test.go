@@ -34,6 +34,7 @@ func TestPropertiesCountAsMail(t *testing.T) {
 		l := p.conn.Loop()
 		l.Begin(s.now)
 		l.Feed(p.conn, m.Append(nil, packet.V5))
+		l.End()
 		if got := s.b.StatsNow().MailBytes; got < 60_000 {
 			t.Errorf("QoS %d: %d bytes of mail for a message of 60,000", qos, got)
 		}

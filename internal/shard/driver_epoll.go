@@ -68,8 +68,10 @@ type epoll struct {
 	due       int64 // guarded by turn: the next timer that the goroutine sleeps for, 0 none
 	stopping  bool  // guarded by turn
 	ended     bool  // guarded by turn
+	queueing
 	guest
 	hosting
+	crowd
 }
 
 type resting struct {
@@ -183,7 +185,8 @@ func (d *epoll) run() {
 	more, guest, turns := false, false, 0
 	for stop := false; !stop; {
 		n, guests := d.wait(more, guest), 0
-		if d.lodged.Load() > 0 {
+		crowded := d.crowded.Load()
+		if !crowded && d.lodged.Load() > 0 {
 			d.l.asleep.Store(true)
 			guests = d.serveGuests(d.events[:n]) // first: their mail to this Loop waits no longer
 			d.l.asleep.Store(false)
@@ -192,17 +195,17 @@ func (d *epoll) run() {
 		if d.staying { // the host may have taken events since
 			n = d.poll(0)
 		}
-		more = d.takeTurn(n, d.g.o.Clock())
-		if n >= busyEvents || more {
-			d.calmSince = d.l.now
-			d.leave(d.l.now)
-		} else if d.calm {
-			d.visit()
+		if crowded {
+			guests, more = d.takeTurns(n, d.g.o.Clock())
+		} else {
+			more = d.takeTurn(n, d.g.o.Clock()) || d.staying && n == eventsAWait
 		}
+		d.choose(n, more)
 		stop, guest = d.stopping, d.staying
 		now := d.l.now // a neighbour may run the next turn
-		d.turn.Unlock()
 		d.tell(n+guests, more)
+		d.turn.Unlock()
+		d.account(now)
 		d.yield(now)
 		if turns++; turns%goschedTurns == 0 && !d.spare {
 			runtime.Gosched()
@@ -212,13 +215,18 @@ func (d *epoll) run() {
 
 // takeTurn runs a turn with n events. The turn must be held.
 func (d *epoll) takeTurn(n int, now int64) (more bool) {
+	d.begin(n, now)
+	return d.l.End()
+}
+
+// begin is the first part of a turn: what n events bring.
+func (d *epoll) begin(n int, now int64) {
 	d.l.Begin(now)
 	for i := range n {
 		d.event(&d.events[i])
 	}
 	d.readReady()
 	d.endRest()
-	return d.l.End()
 }
 
 // wait returns how many events there are, and waits for one or for the next timer.
@@ -229,8 +237,7 @@ func (d *epoll) takeTurn(n int, now int64) (more bool) {
 // because the processor is taken away, has to be won back, and keeps the runtime's
 // monitor busy. A signal ends such a wait, so that it stops no collection.
 //
-// A guest has no more to do at once, or it would have left. Its events are its host's to
-// look for, until the turn is held.
+// A guest's events are its host's to look for, until the turn is held.
 func (d *epoll) wait(more, guest bool) int {
 	if !guest && (more || !d.calm) {
 		if n := d.poll(0); n > 0 || more {
@@ -243,7 +250,7 @@ func (d *epoll) wait(more, guest bool) int {
 	}
 	d.l.asleep.Store(true)
 	defer d.l.asleep.Store(false)
-	if d.l.HasMail() {
+	if d.l.HasMail() || more {
 		return 0
 	}
 	timeout, still := d.timeout()

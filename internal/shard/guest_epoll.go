@@ -12,7 +12,7 @@ import (
 // guest has given its epoll set into the host's, so that an event wakes the host, which
 // runs the guest's turn. The guest's own goroutine sleeps on its eventfd, for mail that
 // makes work and for its timers. As soon as host or guest have much to do, the guest
-// takes its set back.
+// takes its set back, unless it is carried: see crowd_epoll.go.
 
 const (
 	busyEvents = 8    // of a turn and its guests' that show that one thread may not be enough
@@ -28,13 +28,14 @@ const (
 type guest struct {
 	host      *epoll
 	staying   bool
+	carried   bool  // it stays even with much to do
+	told      bool  // it may have events: its host's to know
 	since     int64 // when it came
 	calmSince int64
 	calmFor   int64 // how long it must be calm before it comes again
 }
 
-// hosting is what a Loop knows of its guests. Its goroutine alone changes it, but for
-// lodged.
+// hosting is what a Loop knows of its guests. It is guarded by turn, but for lodged.
 type hosting struct {
 	guests   []*epoll     // all that may be guests
 	lodged   atomic.Int32 // those that are
@@ -50,12 +51,37 @@ func introduce(drivers []*epoll) {
 	drivers[0].guests = drivers[1:]
 }
 
-// visit makes the Loop a guest if it has been calm for long enough. The turn must be
-// held. What is ready in its epoll set reaches the host at once.
+// choose decides whether the Loop is a guest from here on, after a turn of its goroutine
+// that had n events. The turn must be held.
+func (d *epoll) choose(n int, more bool) {
+	busy := n >= busyEvents || more
+	if busy {
+		d.calmSince = d.l.now
+	}
+	crowded := d.host != nil && d.host.crowded.Load()
+	switch {
+	case crowded:
+		d.lodge()
+	case busy:
+		d.leave(d.l.now)
+	case d.calm:
+		d.visit()
+	}
+	d.carried = crowded && d.staying
+}
+
+// visit makes the Loop a guest if it has been calm for long enough.
 func (d *epoll) visit() {
 	h := d.host
-	if h == nil || d.staying || d.stopping || len(d.rest) > 0 ||
-		d.l.now-max(d.calmSince, h.strained.Load()) < d.calmFor {
+	if h != nil && d.l.now-max(d.calmSince, h.strained.Load()) >= d.calmFor {
+		d.lodge()
+	}
+}
+
+// lodge makes the Loop a guest. What is ready in its epoll set reaches the host at once.
+func (d *epoll) lodge() {
+	h := d.host
+	if h == nil || d.staying || d.stopping || len(d.rest) > 0 {
 		return
 	}
 	h.lodged.Add(1) // before the host can hear of it
@@ -74,6 +100,7 @@ func (d *epoll) leave(now int64) {
 		return
 	}
 	d.staying = false
+	d.carried = false
 	d.host.lodged.Add(-1)
 	_ = unix.EpollCtl(d.host.ep, unix.EPOLL_CTL_DEL, d.ep, nil)
 	_ = d.watchMail()
@@ -97,11 +124,19 @@ func (d *epoll) sleepAsGuest(timeout int) {
 // serveGuests runs a turn of each guest that has events, and returns how many it had.
 func (d *epoll) serveGuests(events []unix.EpollEvent) (n int) {
 	for i := range events {
-		if at := guestSlots - events[i].Fd; at > 0 {
-			n += d.guests[at-1].serve(d.g.o.Clock())
+		if g := d.guestOf(&events[i]); g != nil {
+			n += g.serve(d.g.o.Clock())
 		}
 	}
 	return n
+}
+
+// guestOf is the guest that an event is of, nil when it is of something else.
+func (d *epoll) guestOf(ev *unix.EpollEvent) *epoll {
+	if at := guestSlots - ev.Fd; at > 0 {
+		return d.guests[at-1]
+	}
+	return nil
 }
 
 // serve is called by the host.
@@ -122,11 +157,13 @@ func (d *epoll) serve(now int64) (n int) {
 }
 
 // tell counts what a turn had to do, its guests' included. Many events in a row mean
-// that one thread may not be enough, and guests must go.
+// that one thread may not be enough, and guests must go, unless there is no more than one
+// thread's worth of processors to be had. The turn must be held.
 func (d *epoll) tell(n int, more bool) {
 	if len(d.guests) == 0 {
 		return
 	}
+	d.putDown(d.l.now)
 	if n < busyEvents && !more {
 		d.strain = max(0, d.strain-1)
 		return
@@ -135,11 +172,16 @@ func (d *epoll) tell(n int, more bool) {
 		return
 	}
 	d.strained.Store(d.l.now)
-	if d.lodged.Load() == 0 {
-		return
+	if !d.carries(d.l.now) && d.lodged.Load() > 0 {
+		d.turnOut()
 	}
+}
+
+// turnOut makes guests leave. One whose turn is held by another goroutine stays until
+// the next time.
+func (d *epoll) turnOut() {
 	for _, g := range d.guests {
-		if g.turn.TryLock() { // otherwise the next turn tries again
+		if g.turn.TryLock() {
 			if g.staying && !g.ended {
 				g.leave(d.l.now)
 				g.wake()

@@ -4,6 +4,7 @@ package shard
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -11,7 +12,8 @@ import (
 	"time"
 )
 
-// homes starts two Loops and opens n connections that are the second Loop's.
+// homes starts two Loops and opens n connections that are the second Loop's. They do not
+// look whether the machine is crowded.
 func homes(t *testing.T, n int) (g *Group, conns []net.Conn, seen *tape) {
 	t.Helper()
 	addr, seen, g := start(t, 2, func(k *echo, c *Conn, line string) bool {
@@ -32,6 +34,7 @@ func homes(t *testing.T, n int) (g *Group, conns []net.Conn, seen *tape) {
 		}
 		return true
 	})
+	carrying(g, false)
 	for range n {
 		nc := dial(t, addr)
 		_, _ = nc.Write([]byte("move\n"))
@@ -45,6 +48,13 @@ func (d *epoll) isGuest() bool {
 	d.turn.Lock()
 	defer d.turn.Unlock()
 	return d.staying
+}
+
+// readLine reads n bytes, in a goroutine that must not end the test.
+func readLine(r io.Reader, n int) (string, error) {
+	b := make([]byte, n)
+	n, err := io.ReadFull(r, b)
+	return string(b[:n]), err
 }
 
 // until makes the Loops' turns until cond holds.
@@ -148,17 +158,9 @@ func TestAGuestThatComesAndGoesMissesNothing(t *testing.T) {
 				if line == "timer\n" {
 					line = "t3\n"
 				}
-				got := make([]byte, len(line))
-				for n := 0; n < len(got); {
-					r, err := nc.Read(got[n:])
-					if err != nil {
-						t.Errorf("connection %d, line %d: %v", i, j, err)
-						return
-					}
-					n += r
-				}
-				if string(got) != line {
-					t.Errorf("got %q, want %q", got, line)
+				if got, err := readLine(nc, len(line)); got != line || err != nil {
+					t.Errorf("connection %d: got %q, %v, want %q", i, got, err, line)
+					return
 				}
 			}
 		})

@@ -157,6 +157,14 @@ const trimEvery = 10e9 // nanoseconds
 
 // End runs mail and timers, then writes. It reports whether there is more to do at once.
 func (l *Loop) End() (more bool) {
+	l.settle()
+	l.helpOthers() // first: acknowledgements can wait for deliveries
+	l.flush()
+	return l.unsettled()
+}
+
+// settle runs mail and timers, and sends mail. Nothing is written yet.
+func (l *Loop) settle() {
 	l.runMail()
 	l.timers.advance(l.now, l.h.Timer, lingerKind, l.lingered)
 	again := l.again
@@ -174,10 +182,10 @@ func (l *Loop) End() (more bool) {
 	l.h.EndTurn()
 	l.postOut()
 	l.late = false
-	l.helpOthers() // first: acknowledgements can wait for deliveries
-	l.flush()
-	return l.late || len(l.again) > 0 || len(l.ready) > 0
 }
+
+// unsettled tells whether there is more to do at once.
+func (l *Loop) unsettled() bool { return l.late || len(l.again) > 0 || len(l.ready) > 0 }
 
 // NextTimer is when the next timer may be due, in unix nanoseconds; 0 is never.
 func (l *Loop) NextTimer() int64 { return l.timers.next() }

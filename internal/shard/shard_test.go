@@ -63,11 +63,14 @@ func (k *echo) Input(c *Conn, b []byte) int {
 	}
 }
 
+// mostConns is more than what one wait returns events of.
+const mostConns = 300
+
 func start(t *testing.T, loops int, more func(k *echo, c *Conn, line string) bool) (addr string, seen *tape, g *Group) {
 	t.Helper()
 	seen = &tape{gone: make(chan error, 1000), mail: make(chan any, 1000)}
 	g, err := NewGroup(Options{
-		Loops: loops, Clock: func() int64 { return time.Now().UnixNano() }, MaxConns: 50,
+		Loops: loops, Clock: func() int64 { return time.Now().UnixNano() }, MaxConns: mostConns,
 		Handler: func(l *Loop) Handler { return &echo{l: l, t: seen, more: more} },
 	})
 	if err != nil {
@@ -434,7 +437,7 @@ func TestTimersFire(t *testing.T) {
 func TestConnectionsAboveTheLimitAreClosedAndCounted(t *testing.T) {
 	addr, _, g := start(t, 2, nil)
 	var open []net.Conn
-	for range 50 {
+	for range mostConns {
 		nc := dial(t, addr)
 		_, _ = nc.Write([]byte("x\n"))
 		expect(t, nc, "x\n")
@@ -444,7 +447,7 @@ func TestConnectionsAboveTheLimitAreClosedAndCounted(t *testing.T) {
 	if _, err := nc.Read(make([]byte, 1)); err == nil {
 		t.Error("one more than the limit is served")
 	}
-	if g.Refused() == 0 || g.Conns() != 50 {
+	if g.Refused() == 0 || g.Conns() != mostConns {
 		t.Errorf("refused %d, open %d", g.Refused(), g.Conns())
 	}
 	_ = open
