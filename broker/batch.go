@@ -165,10 +165,10 @@ func (k *core) behind() bool { return k.recording && k.b.pressure() > journalHig
 
 // pressure is the number of bytes that wait for the disk.
 func (b *Broker) pressure() int64 {
-	if p, ok := b.o.Journal.(interface{ Pressure() int64 }); ok {
-		return p.Pressure()
+	if b.gauge == nil {
+		return 0
 	}
-	return 0
+	return b.gauge.Pressure()
 }
 
 // journalHigh and journalLow bound the bytes that wait for the disk.

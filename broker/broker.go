@@ -37,6 +37,7 @@ type Broker struct {
 	routes   *route.Table
 	retained *route.Retained[*session.Message]
 
+	gauge         interface{ Pressure() int64 } // the journal, if it has one
 	batches       batchPool
 	mids          atomic.Uint64 // the last name given to a stored message
 	failed        atomic.Bool   // the journal can store no more
@@ -66,7 +67,9 @@ func New(o Options) (*Broker, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
+	gauge, _ := o.Journal.(interface{ Pressure() int64 })
 	b := &Broker{
+		gauge:    gauge,
 		o:        o,
 		log:      o.Logger,
 		routes:   route.New(o.Shards),

@@ -203,7 +203,7 @@ func (d *Disk) complete(c *commit) {
 	d.mu.Lock()
 	err = d.failed // what the disk did before it failed is not known
 	d.commits = slices.Delete(d.commits, 0, 1)
-	d.pressure -= c.size
+	d.pressure.Add(-c.size)
 	d.stats.commits++
 	d.stats.bytes += int64(size)
 	d.stats.latency.add(time.Since(c.begun))
@@ -222,7 +222,8 @@ func (d *Disk) completeAll(failed error) {
 		subs = append(subs, c.subs...)
 	}
 	subs = append(subs, d.pending...)
-	d.commits, d.pending, d.pressure = nil, nil, 0
+	d.commits, d.pending = nil, nil
+	d.pressure.Store(0)
 	d.mu.Unlock()
 	for i := range subs {
 		subs[i].done(failed)

@@ -88,7 +88,6 @@ type Disk struct {
 	commits   []*commit     // taken by the committer, in their order, until they are complete
 	submitted uint64        // submissions ever
 	applied   uint64        // ... that can be read
-	pressure  int64         // bytes of operations submitted and not complete
 	failed    error         // sticky
 	broken    chan struct{} // closed when failed is set
 	told      bool          // OnFail was called, or is about to be
@@ -101,6 +100,8 @@ type Disk struct {
 	stats     counters
 	lastMID   atomic.Uint64
 	queued    atomic.Int64
+
+	pressure atomic.Int64 // bytes of operations submitted and not complete
 }
 
 // submission is one call of Submit.
@@ -230,11 +231,7 @@ func (d *Disk) Volatile() bool { return false }
 func (d *Disk) LastMID() uint64 { return d.lastMID.Load() }
 
 // Pressure is the number of bytes submitted and not durable.
-func (d *Disk) Pressure() int64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.pressure
-}
+func (d *Disk) Pressure() int64 { return d.pressure.Load() }
 
 // Submit is that of Journal. What comes after a failed write or fsync is completed with
 // its error, and what comes after Close with ErrClosed at once.
@@ -248,7 +245,7 @@ func (d *Disk) Submit(_ int, ops []Op, done func(error)) {
 	}
 	d.pending = append(d.pending, sub)
 	d.submitted++
-	d.pressure += sub.size
+	d.pressure.Add(sub.size)
 	d.stats.ops += int64(len(ops))
 	// Also what is refused goes through the completer, which keeps the order.
 	if d.failed != nil {

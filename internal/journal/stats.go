@@ -41,7 +41,7 @@ func (d *Disk) Stats() DiskStats {
 	d.mu.Lock()
 	s := DiskStats{
 		Commits: d.stats.commits, Ops: d.stats.ops, Bytes: d.stats.bytes,
-		PressureBytes: d.pressure, Failed: d.failed,
+		PressureBytes: d.pressure.Load(), Failed: d.failed,
 	}
 	last := slices.Clone(d.stats.latency.last[:min(d.stats.latency.n, len(d.stats.latency.last))])
 	closed := d.closed

@@ -2,25 +2,19 @@ package shard
 
 import "math/bits"
 
-// Sizes of pooled buffers. A larger one is made when needed and left to the collector.
-const (
-	smallBytes  = 512
-	mediumBytes = 4 << 10
-	largeBytes  = 64 << 10
-)
+// classes are the sizes of pooled buffers, and how many of each a Loop keeps. Larger ones
+// are made when needed and left to the collector; those above 64 KiB are for the few
+// connections that get a large part of all messages, with each turn.
+var classes = [...]struct{ size, keep int }{
+	{512, 4096}, {4 << 10, 512}, {64 << 10, 32}, {128 << 10, 8}, {256 << 10, 4}, {512 << 10, 2}, {1 << 20, 1},
+}
 
-// How many buffers of a size a Loop keeps: 2 MiB, 2 MiB and 2 MiB.
-const (
-	keepSmall  = 4096
-	keepMedium = 512
-	keepLarge  = 32
-	keepPairs  = 4096
-)
+const keepPairs = 4096
 
 // pool keeps a Loop's idle buffers, so that a connection holds none while it is idle.
 type pool struct {
-	small, medium, large [][]byte
-	pairs                []*buffers
+	free  [len(classes)][][]byte
+	pairs []*buffers
 }
 
 // pair returns an empty pair of buffers.
@@ -41,45 +35,34 @@ func (p *pool) putPair(b *buffers) {
 	}
 }
 
-func pop(list *[][]byte, size int) []byte {
-	if n := len(*list); n > 0 {
-		b := (*list)[n-1]
-		(*list)[n-1] = nil
-		*list = (*list)[:n-1]
-		return b
-	}
-	return make([]byte, 0, size)
-}
-
 // get returns an empty buffer with room for n bytes.
 func (p *pool) get(n int) []byte {
-	switch {
-	case n <= smallBytes:
-		return pop(&p.small, smallBytes)
-	case n <= mediumBytes:
-		return pop(&p.medium, mediumBytes)
-	case n <= largeBytes:
-		return pop(&p.large, largeBytes)
+	for i := range classes {
+		if n > classes[i].size {
+			continue
+		}
+		list := &p.free[i]
+		last := len(*list) - 1
+		if last < 0 {
+			return make([]byte, 0, classes[i].size)
+		}
+		b := (*list)[last]
+		(*list)[last] = nil
+		*list = (*list)[:last]
+		return b
 	}
 	return make([]byte, 0, 1<<bits.Len(uint(n-1)))
 }
 
 // put takes a buffer back; nil and odd sizes are left to the collector.
 func (p *pool) put(b []byte) {
-	var list *[][]byte
-	var keep int
-	switch cap(b) {
-	case smallBytes:
-		list, keep = &p.small, keepSmall
-	case mediumBytes:
-		list, keep = &p.medium, keepMedium
-	case largeBytes:
-		list, keep = &p.large, keepLarge
-	default:
-		return
-	}
-	if len(*list) < keep {
-		*list = append(*list, b[:0])
+	for i := range classes {
+		if cap(b) == classes[i].size {
+			if len(p.free[i]) < classes[i].keep {
+				p.free[i] = append(p.free[i], b[:0])
+			}
+			return
+		}
 	}
 }
 
@@ -92,10 +75,10 @@ func (p *pool) grow(b []byte, n int) []byte {
 
 // trim lets go of half of the idle buffers; called now and then.
 func (p *pool) trim() {
-	for _, list := range []*[][]byte{&p.small, &p.medium, &p.large} {
-		half := len(*list) / 2
-		clear((*list)[half:])
-		*list = (*list)[:half]
+	for i, list := range p.free {
+		half := len(list) / 2
+		clear(list[half:])
+		p.free[i] = list[:half]
 	}
 	half := len(p.pairs) / 2
 	clear(p.pairs[half:])

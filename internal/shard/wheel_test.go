@@ -72,22 +72,30 @@ func TestPoolGivesBackWhatItTook(t *testing.T) {
 			t.Errorf("get(%d) does not reuse", n)
 		}
 	}
-	big := p.get(1 << 20)
+	big := p.get(1<<20 + 1)
 	p.put(big)
 	p.put(nil)
-	if len(p.small)+len(p.medium)+len(p.large) != 0 {
-		t.Error("odd sizes are kept")
+	for i := range p.free {
+		if len(p.free[i]) != 0 {
+			t.Error("odd sizes are kept")
+		}
+	}
+	for _, c := range classes {
+		p.put(make([]byte, 3, c.size))
+		if b := p.get(c.size); cap(b) != c.size || len(b) != 0 {
+			t.Errorf("a buffer of %d bytes for %d, %d in it", cap(b), c.size, len(b))
+		}
 	}
 	b := p.grow(append(p.get(10), "hello"...), 1000)
 	if string(b) != "hello" || cap(b)-len(b) < 1000 {
 		t.Errorf("grow: %q, cap %d", b, cap(b))
 	}
 	for range 10 {
-		p.put(make([]byte, 0, smallBytes))
+		p.put(make([]byte, 0, classes[0].size))
 	}
-	before := len(p.small)
+	before := len(p.free[0])
 	p.trim()
-	if len(p.small) != before/2 {
-		t.Errorf("trim left %d of %d", len(p.small), before)
+	if len(p.free[0]) != before/2 {
+		t.Errorf("trim left %d of %d", len(p.free[0]), before)
 	}
 }
