@@ -42,7 +42,6 @@ type system struct {
 }
 
 type listener struct {
-	file     *os.File // keeps the descriptor open
 	fd       int
 	origin   *Origin
 	path     string // of a Unix socket, removed at the end
@@ -106,24 +105,16 @@ func (s *system) start(g *Group) error {
 }
 
 func (s *system) listen(_ *Group, ln net.Listener, o *Origin) error {
-	filer, ok := ln.(interface{ File() (*os.File, error) })
-	if !ok {
-		return fmt.Errorf("listener %T has no descriptor", ln)
-	}
 	li := &listener{origin: o}
 	if t, ok := ln.(*net.UnixListener); ok {
 		t.SetUnlinkOnClose(false)
 		li.path = ln.Addr().String()
 	}
-	f, err := filer.File() // a duplicate: the original would be watched by Go's own poller too
-	if err != nil {
+	var err error
+	if li.fd, err = descriptor(ln); err != nil {
 		return fmt.Errorf("listener: %w", err)
 	}
 	_ = ln.Close()
-	li.file, li.fd = f, int(f.Fd())
-	if err := unix.SetNonblock(li.fd, true); err != nil {
-		return fmt.Errorf("listener: %w", err)
-	}
 	if _, ok := ln.(*net.TCPListener); ok { // its connections inherit it
 		_ = unix.SetsockoptInt(li.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		li.deferred = unix.SetsockoptInt(li.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) == nil
@@ -136,6 +127,24 @@ func (s *system) listen(_ *Group, ln net.Listener, o *Origin) error {
 		d.l.Post(func() { d.watchListener(slot, li) })
 	}
 	return nil
+}
+
+// descriptor duplicates ln's, as one that Go's own poller does not watch: it would wake a
+// thread with each connection. An os.File of it is watched.
+func descriptor(ln net.Listener) (int, error) {
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("%T has no descriptor", ln)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	if ctlErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) }); ctlErr != nil {
+		return -1, ctlErr
+	}
+	return fd, err
 }
 
 func (s *system) closeListeners() {
@@ -161,7 +170,7 @@ func (s *system) closeListeners() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, li := range s.listeners {
-		_ = li.file.Close()
+		_ = unix.Close(li.fd)
 		if li.path != "" {
 			_ = os.Remove(li.path)
 		}
