@@ -213,7 +213,7 @@ func (d *epoll) carry(now int64) (n int, ok bool) {
 func (d *epoll) putBack() (more bool) {
 	d.l.asleep.Store(true)
 	more = d.l.HasMail() // that came before
-	if !d.carried || d.sleepsTooLong() {
+	if !d.carried || d.stopping || d.sleepsTooLong() {
 		d.wake()
 	}
 	d.turn.Unlock()

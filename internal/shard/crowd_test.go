@@ -192,12 +192,44 @@ func TestALoopThatIsCarriedNowAndThenMissesNothing(t *testing.T) {
 	wg.Wait()
 }
 
-// Loops end in any order while one carries the other.
+// Loops end in any order while one carries the other, in the midst of its work, too.
 func TestCarriedLoopsEnd(t *testing.T) {
-	for range 5 {
-		g, conns, _ := homes(t, 2)
+	for range 30 {
+		g, conns, _ := homes(t, 4)
 		carrying(g, true)
 		until(t, "it is carried", conns, g.sys.drivers[1].isCarried)
+		var talks sync.WaitGroup
+		for _, nc := range conns[1:] {
+			talks.Go(func() {
+				for err := error(nil); err == nil; {
+					_, _ = nc.Write([]byte("x\n"))
+					_, err = readLine(nc, 2)
+				}
+			})
+		}
+		until(t, "it is busy", conns[:1], func() bool { return true })
 		g.Stop()
+		talks.Wait()
 	}
+}
+
+// The goroutine of a carried Loop sleeps while the Loop's turns are run, and must not
+// sleep on when it is to stop.
+func TestACarriedLoopStops(t *testing.T) {
+	g, conns, _ := homes(t, 1)
+	d := g.sys.drivers[1]
+	carrying(g, true)
+	until(t, "it is carried", conns, d.isCarried)
+	g.CloseListeners() // as Stop does first
+	time.Sleep(50 * time.Millisecond) // its goroutine sleeps, or else there is nothing to be seen
+	d.turn.Lock()
+	d.l.asleep.Store(false)
+	d.l.Post(func() { d.stopping = true })
+	d.l.settle()
+	d.putBack()
+	until(t, "it has ended", nil, func() bool {
+		d.turn.Lock()
+		defer d.turn.Unlock()
+		return d.ended
+	})
 }

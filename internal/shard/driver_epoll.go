@@ -214,7 +214,9 @@ func (d *epoll) run() {
 		now := d.l.now // a neighbour may run the next turn
 		d.tell(n+guests, more)
 		d.turn.Unlock()
-		d.account(now)
+		if len(d.g.loops) > 1 {
+			d.account(now)
+		}
 		d.yield(now)
 		if turns++; turns%goschedTurns == 0 && !d.spare {
 			runtime.Gosched()

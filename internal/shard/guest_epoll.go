@@ -178,7 +178,7 @@ func (d *epoll) tell(n int, more bool) {
 }
 
 // turnOut makes guests leave. One whose turn is held by another goroutine stays until
-// the next time.
+// the next time; its own goroutine looks for what may have come meanwhile.
 func (d *epoll) turnOut() {
 	for _, g := range d.guests {
 		if g.turn.TryLock() {
@@ -187,6 +187,8 @@ func (d *epoll) turnOut() {
 				g.wake()
 			}
 			g.turn.Unlock()
+		} else {
+			g.wake()
 		}
 	}
 }
