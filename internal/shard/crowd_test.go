@@ -220,7 +220,7 @@ func TestACarriedLoopStops(t *testing.T) {
 	d := g.sys.drivers[1]
 	carrying(g, true)
 	until(t, "it is carried", conns, d.isCarried)
-	g.CloseListeners() // as Stop does first
+	g.CloseListeners()                // as Stop does first
 	time.Sleep(50 * time.Millisecond) // its goroutine sleeps, or else there is nothing to be seen
 	d.turn.Lock()
 	d.l.asleep.Store(false)
