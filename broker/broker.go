@@ -37,7 +37,7 @@ type Broker struct {
 	routes   *route.Table
 	retained *route.Retained[*session.Message]
 
-	gauge         interface{ Pressure() int64 } // the journal, if it has one
+	gauge         interface{ Pressure() int64 } // of the journal, if it tells
 	batches       batchPool
 	mids          atomic.Uint64 // the last name given to a stored message
 	failed        atomic.Bool   // the journal can store no more

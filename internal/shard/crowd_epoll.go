@@ -84,7 +84,7 @@ type crowd struct {
 	watchedSince int64 // when watching began, 0: not yet
 	cpu, delay   int64 // at that time
 	times        int
-	carrying     []*epoll // those whose turns the host holds
+	carrying     []*epoll // scratch of takeTurns
 }
 
 // putDown ends the carrying when its time is over. If it is crowded still, it begins again

@@ -57,6 +57,42 @@ func readLine(r io.Reader, n int) (string, error) {
 	return string(b[:n]), err
 }
 
+// talk says lines on all connections at once, timers among them, and expects each answer.
+func talk(t *testing.T, conns []net.Conn, lines int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i, nc := range conns {
+		wg.Go(func() {
+			for j := range lines {
+				line := fmt.Sprintf("%d %d\n", i, j)
+				if j%50 == 49 {
+					line = "timer\n"
+				}
+				_, _ = nc.Write([]byte(line))
+				if line == "timer\n" {
+					line = "t3\n"
+				}
+				if got, err := readLine(nc, len(line)); got != line || err != nil {
+					t.Errorf("connection %d: got %q, %v, want %q", i, got, err, line)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// mail makes the Loop of nc send the other one n pieces of mail, and expects each.
+func mail(t *testing.T, nc net.Conn, seen *tape, n int) {
+	t.Helper()
+	for i := range n {
+		_, _ = fmt.Fprintf(nc, "mail %d\n", i)
+		if m := <-seen.mail; m != fmt.Sprintf("mail %d", i) {
+			t.Fatalf("got %v as the %dth mail", m, i)
+		}
+	}
+}
+
 // until makes the Loops' turns until cond holds.
 func until(t *testing.T, what string, conns []net.Conn, cond func() bool) {
 	t.Helper()
@@ -81,12 +117,7 @@ func TestACalmLoopIsAGuest(t *testing.T) {
 	one := conns[:1]
 	for range 2 {
 		until(t, "a calm Loop is a guest", one, d.isGuest)
-		for i := range 100 {
-			_, _ = fmt.Fprintf(one[0], "mail %d\n", i)
-			if m := <-seen.mail; m != fmt.Sprintf("mail %d", i) {
-				t.Fatalf("got %v as the %dth mail", m, i)
-			}
-		}
+		mail(t, one[0], seen, 100)
 		_, _ = one[0].Write([]byte("timer\n"))
 		expect(t, one[0], "t3\n")
 		heard := make(chan bool)
@@ -146,36 +177,12 @@ func TestAGuestThatComesAndGoesMissesNothing(t *testing.T) {
 			}
 		}
 	})
-	var talks sync.WaitGroup
-	for i, nc := range conns {
-		talks.Go(func() {
-			for j := range 500 {
-				line := fmt.Sprintf("%d %d\n", i, j)
-				if j%50 == 49 {
-					line = "timer\n"
-				}
-				_, _ = nc.Write([]byte(line))
-				if line == "timer\n" {
-					line = "t3\n"
-				}
-				if got, err := readLine(nc, len(line)); got != line || err != nil {
-					t.Errorf("connection %d: got %q, %v, want %q", i, got, err, line)
-					return
-				}
-			}
-		})
-	}
-	talks.Wait()
+	talk(t, conns, 500)
 	for range 500 {
 		_, _ = conns[0].Write([]byte("x\n"))
 		expect(t, conns[0], "x\n")
 	}
-	for i := range 300 {
-		_, _ = fmt.Fprintf(conns[0], "mail %d\n", i)
-		if m := <-seen.mail; m != fmt.Sprintf("mail %d", i) {
-			t.Fatalf("got %v as the %dth mail", m, i)
-		}
-	}
+	mail(t, conns[0], seen, 300)
 	close(done)
 	wg.Wait()
 }
