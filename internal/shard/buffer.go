@@ -2,9 +2,9 @@ package shard
 
 import "math/bits"
 
-// classes are the sizes of pooled buffers, and how many of each a Loop keeps: 10 MiB
-// in all at most. Larger ones are made when needed and left to the collector; those above 64 KiB are for the few
-// connections that get a large part of all messages, with each turn.
+// classes are the sizes of pooled buffers, and how many of each a Loop keeps: 10 MiB in
+// all at most. Larger ones are made when needed and left to the collector; those above
+// 64 KiB are for the few connections that get a large part of all messages, with each turn.
 var classes = [...]struct{ size, keep int }{
 	{512, 4096}, {4 << 10, 512}, {64 << 10, 32}, {128 << 10, 8}, {256 << 10, 4}, {512 << 10, 2}, {1 << 20, 1},
 }
